@@ -1,0 +1,1 @@
+//! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults.
