@@ -1,0 +1,1 @@
+//! Azure Media Services v2 (REST).

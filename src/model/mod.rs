@@ -1,0 +1,19 @@
+//! Values of the trade: sites, assets, blobs, locators, streaming URLs, requests, jobs and replicas. No I/O, no async.
+
+mod asset;
+mod job;
+mod listing;
+mod locator;
+mod replicated;
+mod request;
+mod site;
+mod streaming;
+
+pub use asset::{Asset, AssetFile, AssetMark, AssetRef};
+pub use job::ReplicationJob;
+pub use listing::{Blob, BlobKind, BlobProperties, CopyStatus, Difference, Listing, METADATA_SOURCE_ETAG};
+pub use locator::{LocatorId, StreamingLocator};
+pub use replicated::{Content, CopyCount, ManifestProof, PublishedSite, Replicated, Timing};
+pub use request::{EncodingJobState, Expected, ReplicationRequest};
+pub use site::{Route, SiteName};
+pub use streaming::{Protocol, StreamingUrl, StreamingUrls};

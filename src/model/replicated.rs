@@ -1,0 +1,111 @@
+//! The result of a job: a replica that was verified, with everything that the event about it says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use url::Url;
+
+use super::{LocatorId, Protocol, SiteName, StreamingUrls};
+
+/// A verified replica. Contract: `events`, `media.asset.replicated.v1`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replicated {
+    /// The asset's id at the source.
+    pub asset_id: String,
+    /// Its name, equal on both sites.
+    pub asset_name: String,
+    /// The asset's id at the replica.
+    pub replica_asset_id: String,
+    /// The streaming locator's id, equal on both sites.
+    pub locator_id: LocatorId,
+    /// The site it was encoded at.
+    pub source: PublishedSite,
+    /// The site it is now playable at too.
+    pub replica: PublishedSite,
+    /// The addresses of both.
+    pub urls: StreamingUrls,
+    /// What was replicated.
+    pub content: Content,
+    /// The manifests that were fetched to prove it.
+    pub manifests: Vec<ManifestProof>,
+    /// From when the addresses answer; `None`: since the locator was made.
+    pub valid_from: Option<OffsetDateTime>,
+    /// Until when the addresses answer.
+    pub valid_until: OffsetDateTime,
+    /// How much of it this run had to copy.
+    pub copy: CopyCount,
+    /// When each stage was reached.
+    pub timing: Timing,
+    /// Which try succeeded, from 1.
+    pub attempts: u32,
+    /// The request's correlation map, unchanged.
+    pub correlation: BTreeMap<String, String>,
+}
+
+/// A site as a CDN configurator needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedSite {
+    /// Its name in our settings.
+    pub name: SiteName,
+    /// The kind of media service, as the settings name it (`ams-v2`).
+    pub kind: &'static str,
+    /// The region, when the settings give one.
+    pub region: Option<String>,
+    /// Scheme, host, port and base path of its streaming endpoint.
+    pub base_url: Url,
+}
+
+/// What was replicated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Number of files.
+    pub files: u64,
+    /// Sum of their sizes in bytes.
+    pub bytes: u64,
+    /// SHA-256, in hex, of the sorted (name, size, MD5) lines.
+    pub digest: String,
+    /// The newest Last-Modified at the source; orders two versions of one asset.
+    pub generation: Option<OffsetDateTime>,
+}
+
+/// One manifest that a site's streaming endpoint served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestProof {
+    /// The site that served it.
+    pub site: SiteName,
+    /// Of which protocol.
+    pub protocol: Protocol,
+    /// The HTTP status.
+    pub status: u16,
+    /// SHA-256 of the body, in hex.
+    pub sha256: String,
+}
+
+/// How much one run had to copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CopyCount {
+    /// Files copied now.
+    pub copied_files: u64,
+    /// Files that were there already, complete and identical.
+    pub skipped_files: u64,
+    /// Bytes copied now.
+    pub copied_bytes: u64,
+    /// How long that took.
+    pub duration: Duration,
+}
+
+/// When each stage was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Encoding finished, as the encoder said.
+    pub finished_at: Option<OffsetDateTime>,
+    /// The message first reached a worker.
+    pub received_at: OffsetDateTime,
+    /// All files were copied and verified.
+    pub copied_at: OffsetDateTime,
+    /// The replica's locator was there.
+    pub published_at: OffsetDateTime,
+    /// Both sites answered with equal manifests.
+    pub verified_at: OffsetDateTime,
+}

@@ -1,0 +1,106 @@
+//! Streaming URLs: built so that both sites differ in scheme, host, port and base path only.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use super::LocatorId;
+
+/// A streaming protocol that a packager offers from one server manifest (contract ams-v2, section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Smooth Streaming 2.2.
+    Smooth,
+    /// HLS version 4.
+    Hls,
+    /// MPEG-DASH, CSF profile.
+    Dash,
+}
+
+impl Protocol {
+    /// All protocols we announce, in the order of the event.
+    pub const ALL: [Self; 3] = [Self::Smooth, Self::Hls, Self::Dash];
+
+    /// The name used in events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smooth => "smooth",
+            Self::Hls => "hls",
+            Self::Dash => "dash",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Smooth => "",
+            Self::Hls => "(format=m3u8-aapl)",
+            Self::Dash => "(format=mpd-time-csf)",
+        }
+    }
+}
+
+/// One protocol's address on both sites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamingUrl {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The part both have in common, beginning with a slash.
+    pub path: String,
+    /// The full address at the source.
+    pub source: Url,
+    /// The full address at the replica.
+    pub replica: Url,
+}
+
+/// All addresses of one replicated asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamingUrls {
+    /// The directory that all files of the asset share: `/<locator id>/`.
+    pub path_prefix: String,
+    /// One address per protocol, Smooth first.
+    pub urls: Vec<StreamingUrl>,
+}
+
+/// What stays literal in a path segment: RFC 3986 unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl StreamingUrls {
+    /// Builds them from the two sites' base addresses (scheme, host, port, base path), one locator id and one manifest.
+    ///
+    /// # Errors
+    /// When a base address cannot carry a path (a `mailto:` for instance); settings are checked before.
+    pub fn build(source: &Url, replica: &Url, locator: LocatorId, manifest: &str) -> Result<Self, url::ParseError> {
+        let path_prefix = format!("/{locator}/");
+        let urls = Protocol::ALL
+            .into_iter()
+            .map(|protocol| {
+                let name = utf8_percent_encode(manifest, SEGMENT);
+                let path = format!("{path_prefix}{name}/manifest{}", protocol.suffix());
+                Ok(StreamingUrl { protocol, source: join(source, &path)?, replica: join(replica, &path)?, path })
+            })
+            .collect::<Result<_, url::ParseError>>()?;
+        Ok(Self { path_prefix, urls })
+    }
+}
+
+fn join(base: &Url, path: &str) -> Result<Url, url::ParseError> {
+    Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sites_differ_in_scheme_host_port_and_base_path_only() {
+        let locator = LocatorId::parse("0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21").unwrap();
+        let west = Url::parse("https://west.streaming.example/").unwrap();
+        let east = Url::parse("http://127.0.0.1:8080/base").unwrap();
+        let made = StreamingUrls::build(&west, &east, locator, "Zoë 1.ism").unwrap();
+        let hls = &made.urls[1];
+        assert_eq!(hls.path, "/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/Zo%C3%AB%201.ism/manifest(format=m3u8-aapl)");
+        assert_eq!(hls.source.as_str(), format!("https://west.streaming.example{}", hls.path));
+        assert_eq!(hls.replica.as_str(), format!("http://127.0.0.1:8080/base{}", hls.path));
+        assert!(made.urls.iter().all(|url| url.path.starts_with(&made.path_prefix)));
+    }
+}

@@ -1,0 +1,153 @@
+//! Checks that types cannot make: ranges, references between keys, addresses.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{Settings, SiteSettings};
+
+/// One wrong setting: the key, and what is wrong with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, dots between its words.
+    pub key: String,
+    /// What is wrong and what to do; never the value of a secret.
+    pub problem: String,
+}
+
+impl Problem {
+    /// One wrong setting.
+    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.problem)
+    }
+}
+
+/// Everything that is wrong with `settings`.
+pub fn problems(settings: &Settings) -> Vec<Problem> {
+    let mut found = numbers(settings);
+    found.extend(broker(settings));
+    for (name, site) in &settings.sites {
+        found.extend(
+            self::site(site).into_iter().map(|(key, problem)| Problem::new(format!("sites.{name}.{key}"), problem)),
+        );
+    }
+    found.extend(routes(settings));
+    found
+}
+
+fn numbers(settings: &Settings) -> Vec<Problem> {
+    let positive = [
+        ("worker.concurrency", u64::from(settings.worker.concurrency)),
+        ("worker.job_deadline_seconds", settings.worker.job_deadline_seconds),
+        ("worker.max_message_bytes", settings.worker.max_message_bytes as u64),
+        ("rabbitmq.timeout_seconds", settings.rabbitmq.timeout_seconds),
+        ("rabbitmq.max_blocked_seconds", settings.rabbitmq.max_blocked_seconds),
+        ("replication.locator_days", u64::from(settings.replication.locator_days)),
+        ("replication.copy_concurrency", settings.replication.copy_concurrency as u64),
+        ("replication.sas_minutes", u64::from(settings.replication.sas_minutes)),
+        ("http.connect_timeout_seconds", settings.http.connect_timeout_seconds),
+        ("http.timeout_seconds", settings.http.timeout_seconds),
+        ("http.storage_timeout_seconds", settings.http.storage_timeout_seconds),
+        ("http.max_response_bytes", settings.http.max_response_bytes as u64),
+        ("http.tries", settings.http.tries as u64),
+    ];
+    let zeros = positive.into_iter().filter(|(_, value)| *value == 0);
+    let mut found: Vec<_> = zeros.map(|(key, _)| Problem::new(key, "must be at least 1")).collect();
+    if !settings.replication.probe_path.starts_with('/') {
+        found.push(Problem::new("replication.probe_path", "must begin with a slash"));
+    }
+    found
+}
+
+fn broker(settings: &Settings) -> Vec<Problem> {
+    let rabbitmq = &settings.rabbitmq;
+    let mut found = Vec::new();
+    if let Some(problem) = rabbitmq.url.as_ref().and_then(super::BrokerUrl::problem) {
+        found.push(Problem::new("rabbitmq.url", problem));
+    }
+    let delays = &rabbitmq.retry_delays_seconds;
+    if delays.is_empty() || delays[0] == 0 || !delays.is_sorted_by(|a, b| a < b) {
+        found.push(Problem::new(
+            "rabbitmq.retry_delays_seconds",
+            "must be one or more numbers, ascending, none of them 0",
+        ));
+    }
+    for (key, name) in [
+        ("rabbitmq.prefix", &rabbitmq.prefix),
+        ("rabbitmq.events_exchange", &rabbitmq.events_exchange),
+        ("rabbitmq.outgoing_exchange", &rabbitmq.outgoing_exchange),
+    ] {
+        if name.is_empty() || name.len() > 200 || name.starts_with("amq.") {
+            found.push(Problem::new(
+                key,
+                "must be 1 to 200 bytes and not begin with 'amq.', which the broker keeps for itself",
+            ));
+        }
+    }
+    found
+}
+
+fn site(site: &SiteSettings) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    if site.media.account.is_empty() {
+        found.push(("media.account", "must not be empty"));
+    }
+    if site.storage.account.is_empty() {
+        found.push(("storage.account", "must not be empty"));
+    }
+    let key = site.storage.key.as_ref().map(|key| BASE64_STANDARD.decode(key.expose()));
+    if matches!(key, Some(Err(_))) {
+        found.push(("storage.key", "is not base64: copy the account key as the portal shows it"));
+    }
+    if site.media.key.as_ref().is_some_and(|key| key.expose().is_empty()) {
+        found.push(("media.key", "must not be empty"));
+    }
+    let urls = [
+        ("media.token_url", Some(&site.media.token_url)),
+        ("media.api_url", Some(&site.media.api_url)),
+        ("storage.blob_url", site.storage.blob_url.as_ref()),
+        ("streaming_url", site.streaming_url.as_ref()),
+    ];
+    for (key, url) in urls {
+        let Some(url) = url else { continue };
+        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+            found.push((key, "must be an http or https URL without user and password"));
+        } else if url.query().is_some() || url.fragment().is_some() {
+            found.push((key, "must not have a query or a fragment"));
+        }
+    }
+    found
+}
+
+fn routes(settings: &Settings) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (source, route) in &settings.routes {
+        let key = format!("routes.{source}");
+        if !settings.sites.contains_key(source) {
+            found.push(Problem::new(&key, format!("there is no site '{source}': add [sites.{source}]")));
+        }
+        if route.replicas.is_empty() {
+            found.push(Problem::new(format!("{key}.replicas"), "must name at least one site"));
+        }
+        for (at, replica) in route.replicas.iter().enumerate() {
+            if replica == source {
+                found.push(Problem::new(format!("{key}.replicas"), "a site cannot be its own replica"));
+            } else if !settings.sites.contains_key(replica) {
+                found.push(Problem::new(
+                    format!("{key}.replicas"),
+                    format!("there is no site '{replica}': add [sites.{replica}]"),
+                ));
+            } else if route.replicas[..at].contains(replica) {
+                found.push(Problem::new(format!("{key}.replicas"), format!("names '{replica}' twice")));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,78 @@
+//! The layers of the settings: built-in defaults, then a file, then the environment, then the files of secrets.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use config::{Config, Environment, File, FileFormat};
+
+use super::{BrokerUrl, Problem, Settings, check, secret};
+
+/// The reference of all keys, compiled in as the lowest layer.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+/// What our environment variables begin with.
+const PREFIX: &str = "STREAM_REPLICATOR";
+
+/// Why the settings cannot be used. Names keys, never the value of a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A layer cannot be read.
+    #[error("settings cannot be read: {0}")]
+    Unreadable(String),
+    /// Values are wrong.
+    #[error("{}", lines(.0))]
+    Wrong(Vec<Problem>),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Loads and checks the settings: defaults, then `file`, then `environment` (variables that begin with
+/// `STREAM_REPLICATOR__`, `__` between the words of a key), then the files that `*_file` keys name.
+///
+/// # Errors
+/// When a layer cannot be read or a value is wrong; the error names the key and what is wrong with it.
+pub fn load(file: Option<&Path>, environment: HashMap<String, String>) -> Result<Settings, SettingsError> {
+    let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| SettingsError::Unreadable(format!("file {}: {error}", path.display())))?;
+        layers = layers.add_source(File::from_str(&text, FileFormat::Toml));
+    }
+    // No `try_parsing`: it would turn the password "0075" into the number 75.
+    let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(environment));
+    let layers = layers.add_source(environment).build();
+    let mut settings: Settings =
+        layers.and_then(Config::try_deserialize).map_err(|error| SettingsError::Unreadable(error.to_string()))?;
+    let mut problems = fill_secrets(&mut settings);
+    problems.extend(check::problems(&settings));
+    if problems.is_empty() { Ok(settings) } else { Err(SettingsError::Wrong(problems)) }
+}
+
+/// Replaces every `*_file` by what the file holds, so that the rest of the house sees one place for each secret.
+fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let broker = &mut settings.rabbitmq;
+    if let Some(path) = broker.url_file.take() {
+        if broker.url.is_some() {
+            problems.push(Problem::new("rabbitmq.url", secret::SecretFileError::Both.to_string()));
+        } else {
+            match secret::resolve(None, Some(&path)) {
+                Ok(url) => broker.url = Some(BrokerUrl::new(url)),
+                Err(error) => problems.push(Problem::new("rabbitmq.url_file", error.to_string())),
+            }
+        }
+    }
+    for (name, site) in &mut settings.sites {
+        for (room, key, file) in [
+            ("media", &mut site.media.key, &mut site.media.key_file),
+            ("storage", &mut site.storage.key, &mut site.storage.key_file),
+        ] {
+            match secret::resolve(key.take(), file.take().as_ref()) {
+                Ok(found) => *key = Some(found),
+                Err(error) => problems.push(Problem::new(format!("sites.{name}.{room}.key"), error.to_string())),
+            }
+        }
+    }
+    problems
+}

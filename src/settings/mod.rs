@@ -1,0 +1,79 @@
+//! Typed settings, one struct per room: layers, checks, and printing without secrets.
+
+mod check;
+mod http;
+mod layers;
+mod rabbitmq;
+mod replication;
+mod secret;
+mod site;
+mod worker;
+
+pub use check::Problem;
+pub use http::HttpSettings;
+pub use layers::{SettingsError, load};
+pub use rabbitmq::{BrokerUrl, RabbitmqSettings, TopologyMode};
+pub use replication::ReplicationSettings;
+pub use secret::{Secret, SecretFileError};
+pub use site::{MediaSettings, RouteSettings, SiteKind, SiteSettings, StorageSettings};
+pub use worker::{LogFormat, WorkerSettings};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Route, SiteName};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The queue worker.
+    pub worker: WorkerSettings,
+    /// The broker.
+    pub rabbitmq: RabbitmqSettings,
+    /// The pipeline.
+    pub replication: ReplicationSettings,
+    /// Every HTTP call.
+    pub http: HttpSettings,
+    /// The data centres, by name.
+    #[serde(default)]
+    pub sites: BTreeMap<SiteName, SiteSettings>,
+    /// Which site is replicated to which others, by source.
+    #[serde(default)]
+    pub routes: BTreeMap<SiteName, RouteSettings>,
+}
+
+impl Settings {
+    /// The routes as values of the trade.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        let route =
+            |(source, to): (&SiteName, &RouteSettings)| Route { source: source.clone(), replicas: to.replicas.clone() };
+        self.routes.iter().map(route).collect()
+    }
+
+    /// The effective settings, one `key = value` a line, secrets redacted.
+    #[must_use]
+    pub fn to_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match serde_json::to_value(self) {
+            Ok(value) => flatten("", &value, &mut lines),
+            Err(error) => lines.push(format!("settings cannot be shown: {error}")),
+        }
+        lines
+    }
+}
+
+fn flatten(key: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(members) => {
+            for (name, member) in members {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                flatten(&key, member, lines);
+            }
+        }
+        serde_json::Value::Null => {}
+        value => lines.push(format!("{key} = {value}")),
+    }
+}
