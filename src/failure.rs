@@ -47,9 +47,9 @@ pub struct Failure {
     /// Stable code for grouping, such as `asset-encrypted`.
     pub code: &'static str,
     /// What happened, for people: lower case, no full stop, no secret.
-    pub message: String,
+    pub message: Box<str>,
     /// What an operator can do about it.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// The step of the pipeline it happened in.
     pub step: Option<&'static str>,
     /// The site it happened at.
@@ -59,7 +59,7 @@ pub struct Failure {
 
 impl Failure {
     fn new(kind: FailureKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), hint: None, step: None, site: None, source: None }
+        Self { kind, code, message: message.into().into_boxed_str(), hint: None, step: None, site: None, source: None }
     }
 
     /// The message is unusable.
@@ -85,7 +85,7 @@ impl Failure {
     /// Adds what an operator can do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into_boxed_str());
         self
     }
 
@@ -159,10 +159,10 @@ pub enum Settlement {
         /// Index into the settings' list of delays.
         tier: usize,
     },
-    /// Publish to the retry queue with this index; the slice counter goes up, the attempt stays.
+    /// Publish again for more work; the slice counter goes up, the attempt stays.
     Continue {
-        /// Index into the settings' list of delays.
-        tier: usize,
+        /// Index into the settings' list of delays; `None`: at once.
+        tier: Option<usize>,
     },
     /// Publish to the dead letters under this class.
     DeadLetter(DeadLetterClass),

@@ -1,1 +1,23 @@
-//! placeholder
+//! Wire formats of messages, both ways: bytes to a request, a replica to a CloudEvent. Never sees a channel.
+
+mod ams_v2_notification;
+mod cloud_event;
+mod finished;
+mod incoming;
+mod replicated;
+mod times;
+
+pub use cloud_event::OutgoingEvent;
+pub use finished::{encode_job, job_message_id};
+pub use incoming::{Incoming, Parsed, parse};
+pub use replicated::encode_replicated;
+
+use uuid::Uuid;
+
+/// The namespace of all ids that we derive (uuid v5), so that equal facts give equal ids for ever.
+const NAMESPACE: Uuid = Uuid::from_u128(0x5a3c_8f10_6b1d_4e0e_9d57_2f6a_41c7_9b02);
+
+/// An id derived from facts: equal facts give equal ids.
+fn derived_id(facts: &[&str]) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, facts.join("\n").as_bytes())
+}

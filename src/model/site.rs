@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// environment key and as a word of a routing key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SiteName(String);
+pub struct SiteName(Box<str>);
 
 impl SiteName {
     /// The name as text.
@@ -33,7 +33,7 @@ impl FromStr for SiteName {
         let starts_well = letters.next().is_some_and(|c| c.is_ascii_lowercase());
         let goes_on_well = letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if starts_well && goes_on_well {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err("a site name is lower-case letters, digits and '_', beginning with a letter".to_owned())
         }
@@ -50,7 +50,7 @@ impl TryFrom<String> for SiteName {
 
 impl From<SiteName> for String {
     fn from(name: SiteName) -> Self {
-        name.0
+        name.0.into()
     }
 }
 

@@ -1,1 +1,33 @@
-//! placeholder
+//! What operators see of a running process: log lines.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::settings::LogFormat;
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not in tracing's syntax.
+    #[error("worker.log_filter: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Something else in this process has set up logging before.
+    #[error("logging was set up twice: {0}")]
+    Twice(#[from] TryInitError),
+}
+
+/// Starts writing log lines to standard error, so that standard output stays for results.
+///
+/// # Errors
+/// When the filter is wrong, or logging was set up before.
+pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => registry.with(lines).try_init()?,
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
+    }
+    Ok(())
+}

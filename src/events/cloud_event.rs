@@ -1,0 +1,106 @@
+//! CloudEvents 1.0 on AMQP 0-9-1: structured and binary mode in, structured mode out.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::finished;
+use super::incoming::{Incoming, Parsed};
+use crate::failure::Failure;
+
+/// The type of event that we consume; the major version is its last word.
+pub const FINISHED: &str = "media.encoding.finished.v1";
+const FINISHED_ANY_VERSION: &str = "media.encoding.finished.v";
+/// Prefixes of attribute headers: Knative's draft for AMQP 0-9-1, then both of the AMQP 1.0 binding.
+const HEADER_PREFIXES: [&str; 3] = ["ce-", "cloudevents_", "cloudevents:"];
+
+/// An event of ours, ready to be published in structured mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingEvent {
+    /// The CloudEvents id; also AMQP's `message_id`.
+    pub id: String,
+    /// The CloudEvents source.
+    pub source: String,
+    /// The CloudEvents type; also AMQP's `type`.
+    pub kind: &'static str,
+    /// The asset; also AMQP's `correlation_id`.
+    pub subject: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// The whole event as JSON.
+    pub body: Vec<u8>,
+}
+
+impl OutgoingEvent {
+    /// The media type of structured mode.
+    pub const CONTENT_TYPE: &'static str = "application/cloudevents+json; charset=utf-8";
+
+    /// The required attributes, repeated as headers so that a subscriber can filter without reading the body.
+    #[must_use]
+    pub fn headers(&self) -> [(&'static str, String); 4] {
+        [
+            ("ce-specversion", "1.0".to_owned()),
+            ("ce-id", self.id.clone()),
+            ("ce-source", self.source.clone()),
+            ("ce-type", self.kind.to_owned()),
+        ]
+    }
+}
+
+/// Reads structured mode: the body is the whole event.
+pub fn parse_structured(members: &Map<String, Value>) -> Result<Parsed, Failure> {
+    let text = |name: &str| members.get(name).and_then(Value::as_str);
+    check_attributes(text("specversion"), text("type"))?;
+    let Some(id) = text("id").filter(|id| !id.is_empty()) else {
+        return Err(Failure::invalid("no-event-id", "CloudEvent has no `id`"));
+    };
+    let Some(data) = members.get("data") else {
+        return Err(Failure::invalid("no-data", "CloudEvent has no `data`"));
+    };
+    finished::parse_data(data, id.to_owned(), text("time"))
+}
+
+/// The attributes of binary mode, by lower-case name; `None` when the headers hold no `specversion`.
+pub fn find_binary_attributes(headers: &BTreeMap<&str, &str>) -> Option<BTreeMap<String, String>> {
+    let attributes: BTreeMap<String, String> = headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            let attribute = HEADER_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+            Some((attribute.to_owned(), (*value).to_owned()))
+        })
+        .collect();
+    attributes.contains_key("specversion").then_some(attributes)
+}
+
+/// Reads binary mode: attributes in headers, the body is the data.
+pub fn parse_binary(
+    attributes: &BTreeMap<String, String>,
+    body: &Value,
+    message: &Incoming<'_>,
+) -> Result<Parsed, Failure> {
+    let text = |name: &str| attributes.get(name).map(String::as_str);
+    check_attributes(text("specversion"), text("type"))?;
+    let id =
+        text("id").filter(|id| !id.is_empty()).map_or_else(|| super::incoming::fallback_id(message), str::to_owned);
+    finished::parse_data(body, id, text("time"))
+}
+
+fn check_attributes(specversion: Option<&str>, kind: Option<&str>) -> Result<(), Failure> {
+    match specversion {
+        Some("1.0") => {}
+        Some(_) => return Err(Failure::invalid("unknown-specversion", "CloudEvents version is not 1.0")),
+        None => return Err(Failure::invalid("unknown-specversion", "CloudEvent has no `specversion`")),
+    }
+    match kind {
+        Some(FINISHED) => Ok(()),
+        Some(kind) if kind.starts_with(FINISHED_ANY_VERSION) => Err(Failure::invalid(
+            "unknown-version",
+            format!("event is of a version that is not known here: send {FINISHED}"),
+        )),
+        Some(_) => {
+            Err(Failure::invalid("unknown-type", format!("event is of a type that is not for us: send {FINISHED}")))
+        }
+        None => Err(Failure::invalid("unknown-type", "CloudEvent has no `type`")),
+    }
+}
