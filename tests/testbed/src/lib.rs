@@ -1,1 +1,3 @@
 //! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults.
+
+pub mod storage;
