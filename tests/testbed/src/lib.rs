@@ -1,3 +1,4 @@
 //! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults.
 
+pub mod process;
 pub mod storage;

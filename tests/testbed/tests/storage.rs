@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use testbed::storage::{BlobInfo, PutKind, PutOptions, Storage, StoredPolicy};
 use time::{Duration, OffsetDateTime};
 
-fn west() -> Storage {
-    let endpoint = std::env::var("TESTBED_AZURITE").unwrap();
-    let url = format!("{endpoint}/west").parse().unwrap();
-    Storage::new(url, "west", &std::env::var("K").unwrap()).unwrap()
+async fn west() -> Storage {
+    testbed::process::shared().await.unwrap().storage("west").unwrap()
 }
 
 async fn container(storage: &Storage) -> String {
@@ -40,7 +38,7 @@ fn full() -> PutOptions {
 
 #[tokio::test]
 async fn keeps_what_was_put() {
-    let storage = west();
+    let storage = west().await;
     let container = container(&storage).await;
     storage.create_container(&container).await.unwrap();
     assert!(storage.list_containers().await.unwrap().contains(&container));
@@ -73,7 +71,7 @@ async fn keeps_what_was_put() {
 
 #[tokio::test]
 async fn writes_every_kind_of_blob() {
-    let storage = west();
+    let storage = west().await;
     let container = container(&storage).await;
     for (name, blob_type) in [
         ("block", PutKind::Block),
@@ -100,7 +98,7 @@ async fn writes_every_kind_of_blob() {
 
 #[tokio::test]
 async fn names_survive_their_encoding() {
-    let storage = west();
+    let storage = west().await;
     let container = container(&storage).await;
     let odd = [
         "100%.mp4",
@@ -130,7 +128,7 @@ async fn names_survive_their_encoding() {
 
 #[tokio::test]
 async fn absent_things_are_absent_not_errors() {
-    let storage = west();
+    let storage = west().await;
     assert!(storage.list("no-such-container").await.unwrap().is_none());
     assert!(storage.get("no-such-container", "x", None).await.unwrap().is_none());
     assert!(storage.head("no-such-container", "x").await.unwrap().is_none());
@@ -142,7 +140,7 @@ async fn absent_things_are_absent_not_errors() {
 
 #[tokio::test]
 async fn signatures_and_stored_policies_open_a_container() {
-    let storage = west();
+    let storage = west().await;
     let container = container(&storage).await;
     storage.put(&container, "a.mp4", "x", PutOptions::default()).await.unwrap();
     let expiry = OffsetDateTime::now_utc() + Duration::hours(1);
@@ -169,7 +167,7 @@ async fn signatures_and_stored_policies_open_a_container() {
 
 #[tokio::test]
 async fn snapshots_stay_out_of_listings() {
-    let storage = west();
+    let storage = west().await;
     let container = container(&storage).await;
     storage.put(&container, "a.mp4", "x", PutOptions::default()).await.unwrap();
     storage.snapshot(&container, "a.mp4").await.unwrap();

@@ -17,6 +17,8 @@ use time::OffsetDateTime;
 
 pub use types::{BlobBody, BlobInfo, PutKind, PutOptions, StoredPolicy};
 
+pub(crate) use wire::http_client_builder;
+
 use sign::{AccountKey, Sas};
 use wire::Call;
 
@@ -48,7 +50,8 @@ impl Storage {
         endpoint.set_path(&path);
         endpoint.set_query(None);
         let key = Arc::new(AccountKey::new(account, key_base64)?);
-        let http = crate::storage::wire::http_client()?;
+        // connections belong to the runtime that opened them, so each client has its own
+        let http = http_client_builder().build().context("cannot set up an HTTP client")?;
         Ok(Self { endpoint, key, http })
     }
 

@@ -13,11 +13,11 @@ use time::OffsetDateTime;
 use super::sign::{AccountKey, VERSION, http_date, iso_seconds};
 use super::{BlobInfo, PutOptions, StoredPolicy};
 
-/// A client for plain HTTP on this machine. It belongs to the runtime that uses it, so each `Storage` has its own.
-pub(super) fn http_client() -> Result<reqwest::Client> {
+/// The start of every HTTP client here: no proxy of the machine between us and our own processes.
+pub(crate) fn http_client_builder() -> reqwest::ClientBuilder {
     // reqwest is built without a TLS provider of its own; a second installation is refused and does no harm
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().context("cannot set up an HTTP client")
+    reqwest::Client::builder().no_proxy()
 }
 
 /// A request before it is signed.

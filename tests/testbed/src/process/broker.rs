@@ -1,0 +1,167 @@
+//! How to reach a RabbitMQ broker, and the few administration calls that tests need (its management HTTP API).
+
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, StatusCode, Url};
+use serde_json::{Value, json};
+
+use crate::storage::http_client_builder;
+
+/// Connection data of a broker with an administrator's credentials.
+#[derive(Clone)]
+pub struct Broker {
+    amqp: Url,
+    management: Option<Url>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("port", &self.amqp.port()).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker at `amqp` (`amqp://user:password@host:port`) whose management API listens at `management`.
+    #[must_use]
+    pub fn new(amqp: Url, management: Option<Url>) -> Self {
+        Self { amqp, management }
+    }
+
+    /// The AMQP URL of a vhost, as the administrator.
+    #[must_use]
+    pub fn amqp_url(&self, vhost: &str) -> String {
+        self.amqp_url_as(self.amqp.username(), self.amqp.password().unwrap_or_default(), vhost)
+    }
+
+    /// The AMQP URL of a vhost, as another user.
+    #[must_use]
+    pub fn amqp_url_as(&self, user: &str, password: &str, vhost: &str) -> String {
+        let (host, port) = (self.amqp.host_str().unwrap_or("127.0.0.1"), self.amqp_port());
+        format!("amqp://{}:{}@{host}:{port}/{}", encode(user), encode(password), encode(vhost))
+    }
+
+    /// The port of AMQP, for a proxy in front of it.
+    #[must_use]
+    pub fn amqp_port(&self) -> u16 {
+        self.amqp.port().unwrap_or(5672)
+    }
+
+    /// The management API's root, if it is there.
+    #[must_use]
+    pub fn management(&self) -> Option<&Url> {
+        self.management.as_ref()
+    }
+
+    /// Makes a vhost, which the administrator may use.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn add_vhost(&self, vhost: &str) -> Result<()> {
+        self.call(Method::PUT, &["vhosts", vhost], Some(json!({}))).await?;
+        self.permit(self.amqp.username(), vhost, ".*", ".*", ".*").await
+    }
+
+    /// Deletes a vhost with all that is in it; an absent one is fine.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn delete_vhost(&self, vhost: &str) -> Result<()> {
+        self.call(Method::DELETE, &["vhosts", vhost], None).await.map(drop)
+    }
+
+    /// Makes a user (or changes its password) and gives it these permissions (regular expressions) in the vhost.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        configure: &str,
+        write: &str,
+        read: &str,
+        vhost: &str,
+    ) -> Result<()> {
+        let user = json!({ "password": password, "tags": "" });
+        self.call(Method::PUT, &["users", name], Some(user)).await?;
+        self.permit(name, vhost, configure, write, read).await
+    }
+
+    /// Deletes a user; an absent one is fine.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn delete_user(&self, name: &str) -> Result<()> {
+        self.call(Method::DELETE, &["users", name], None).await.map(drop)
+    }
+
+    /// Ready messages in a queue right now, `None` when there is no such queue. Asked over AMQP (a passive declare),
+    /// because the management API's counts are up to five seconds old.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn queue_depth(&self, vhost: &str, queue: &str) -> Result<Option<u32>> {
+        let connection = Connection::connect(&self.amqp_url(vhost), ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let answer = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+        let depth = match answer {
+            Ok(queue) => Ok(Some(queue.message_count())),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot look at queue {queue}")),
+        };
+        let _ = connection.close(200, "done".into()).await;
+        depth
+    }
+
+    /// The broker's answer to "who am I": proves that it is ours and that the management API is up.
+    pub(super) async fn check_management(&self) -> Result<()> {
+        self.call(Method::GET, &["whoami"], None).await.map(drop)
+    }
+
+    async fn permit(&self, user: &str, vhost: &str, configure: &str, write: &str, read: &str) -> Result<()> {
+        let permissions = json!({ "configure": configure, "write": write, "read": read });
+        self.call(Method::PUT, &["permissions", vhost, user], Some(permissions)).await.map(drop)
+    }
+
+    /// One call of the management API. An absent thing is fine for DELETE.
+    async fn call(&self, method: Method, path: &[&str], body: Option<Value>) -> Result<Vec<u8>> {
+        let root = self.management.as_ref().context("this broker runs without its management plugin")?;
+        let path = path.iter().map(|segment| encode(segment)).collect::<Vec<_>>().join("/");
+        let url = root.join("/api/")?.join(&path)?;
+        let mut request = http_client()?.request(method.clone(), url);
+        request = request.basic_auth(self.amqp.username(), self.amqp.password());
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.with_context(|| format!("{method} /api/{path} got no answer"))?;
+        let status = response.status();
+        if !(status.is_success() || method == Method::DELETE && status == StatusCode::NOT_FOUND) {
+            bail!("rabbitmq answered {status} to {method} /api/{path}: {}", response.text().await?);
+        }
+        Ok(response.bytes().await?.to_vec())
+    }
+}
+
+/// One client for all: it keeps no connections, which would outlive the runtime of the test that opened them.
+fn http_client() -> Result<&'static reqwest::Client> {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    let client = http_client_builder().pool_max_idle_per_host(0).build().context("cannot set up an HTTP client")?;
+    Ok(CLIENT.get_or_init(|| client))
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == 404)
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

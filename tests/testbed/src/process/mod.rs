@@ -1,0 +1,14 @@
+//! Runs what the tests need as child processes of our own: RabbitMQ nodes and Azurite, on free ports, in own directories.
+
+mod azurite;
+mod broker;
+mod guard;
+mod rabbitmq;
+mod shared;
+
+pub use azurite::Azurite;
+pub use broker::Broker;
+pub use rabbitmq::{RabbitMq, RabbitOptions};
+pub use shared::{
+    ACCOUNTS, AZURITE_VARIABLE, MANAGEMENT_VARIABLE, RABBITMQ_VARIABLE, Shared, Vhost, shared, start_rabbitmq,
+};
