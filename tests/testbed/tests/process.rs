@@ -1,6 +1,7 @@
 //! Brokers and Azurite as child processes: they start, serve, survive a kill, and end with their owner.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -98,7 +99,7 @@ async fn nothing_outlives_a_killed_owner() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let report = dir.path().join("pids");
-    let mut owner = std::process::Command::new(std::env::current_exe()?)
+    let mut owner = Command::new(std::env::current_exe()?)
         .args(["--exact", "nothing_outlives_a_killed_owner", "--nocapture"])
         .env(ROLE, &report)
         .env("TMPDIR", dir.path())
@@ -123,4 +124,33 @@ async fn nothing_outlives_a_killed_owner() -> Result<()> {
 
 fn has_leftovers(dir: &Path) -> Result<bool> {
     Ok(std::fs::read_dir(dir)?.filter_map(Result::ok).any(|entry| entry.file_name() != "pids"))
+}
+
+#[test]
+fn with_testbed_passes_addresses_and_exit_codes_on() -> Result<()> {
+    let script = "[ -n \"$TESTBED_RABBITMQ$TESTBED_RABBITMQ_MANAGEMENT\" ] && [ -n \"$TESTBED_AZURITE\" ] && exit 7";
+    let status = Command::new(env!("CARGO_BIN_EXE_with-testbed")).args(["sh", "-c", script]).status()?;
+    ensure!(status.code() == Some(7), "{status}");
+    Ok(())
+}
+
+#[test]
+fn with_testbed_passes_signals_on_and_ends_all() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let started = dir.path().join("started");
+    let mut testbed = Command::new(env!("CARGO_BIN_EXE_with-testbed"))
+        .args(["--", "sh", "-c", "touch \"$1\"; exec sleep 600", "sh"])
+        .arg(&started)
+        .env("TMPDIR", dir.path())
+        .spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !started.exists() && testbed.try_wait()?.is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid = rustix::process::Pid::from_child(&testbed);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    ensure!(testbed.wait()?.code() == Some(143));
+    std::fs::remove_file(started)?;
+    ensure!(!has_leftovers(dir.path())?);
+    Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
@@ -15,40 +15,49 @@ use crate::storage::http_client_builder;
 /// Connection data of a broker with an administrator's credentials.
 #[derive(Clone)]
 pub struct Broker {
-    amqp: Url,
+    host: String,
+    port: u16,
+    user: String,
+    password: String,
     management: Option<Url>,
 }
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("port", &self.amqp.port()).finish_non_exhaustive()
+        f.debug_struct("Broker").field("port", &self.port).finish_non_exhaustive()
     }
 }
 
 impl Broker {
     /// A broker at `amqp` (`amqp://user:password@host:port`) whose management API listens at `management`.
     #[must_use]
-    pub fn new(amqp: Url, management: Option<Url>) -> Self {
-        Self { amqp, management }
+    pub fn new(amqp: &Url, management: Option<Url>) -> Self {
+        Self {
+            host: amqp.host_str().unwrap_or("127.0.0.1").to_owned(),
+            port: amqp.port().unwrap_or(5672),
+            user: decode(amqp.username()),
+            password: decode(amqp.password().unwrap_or_default()),
+            management,
+        }
     }
 
     /// The AMQP URL of a vhost, as the administrator.
     #[must_use]
     pub fn amqp_url(&self, vhost: &str) -> String {
-        self.amqp_url_as(self.amqp.username(), self.amqp.password().unwrap_or_default(), vhost)
+        self.amqp_url_as(&self.user, &self.password, vhost)
     }
 
     /// The AMQP URL of a vhost, as another user.
     #[must_use]
     pub fn amqp_url_as(&self, user: &str, password: &str, vhost: &str) -> String {
-        let (host, port) = (self.amqp.host_str().unwrap_or("127.0.0.1"), self.amqp_port());
-        format!("amqp://{}:{}@{host}:{port}/{}", encode(user), encode(password), encode(vhost))
+        let (user, password, vhost) = (encode(user), encode(password), encode(vhost));
+        format!("amqp://{user}:{password}@{}:{}/{vhost}", self.host, self.port)
     }
 
     /// The port of AMQP, for a proxy in front of it.
     #[must_use]
     pub fn amqp_port(&self) -> u16 {
-        self.amqp.port().unwrap_or(5672)
+        self.port
     }
 
     /// The management API's root, if it is there.
@@ -63,7 +72,7 @@ impl Broker {
     /// When the broker cannot be reached or refuses.
     pub async fn add_vhost(&self, vhost: &str) -> Result<()> {
         self.call(Method::PUT, &["vhosts", vhost], Some(json!({}))).await?;
-        self.permit(self.amqp.username(), vhost, ".*", ".*", ".*").await
+        self.permit(&self.user, vhost, ".*", ".*", ".*").await
     }
 
     /// Deletes a vhost with all that is in it; an absent one is fine.
@@ -135,7 +144,7 @@ impl Broker {
         let path = path.iter().map(|segment| encode(segment)).collect::<Vec<_>>().join("/");
         let url = root.join("/api/")?.join(&path)?;
         let mut request = http_client()?.request(method.clone(), url);
-        request = request.basic_auth(self.amqp.username(), self.amqp.password());
+        request = request.basic_auth(&self.user, Some(&self.password));
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -164,4 +173,8 @@ fn is_not_found(error: &lapin::Error) -> bool {
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

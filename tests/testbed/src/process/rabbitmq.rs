@@ -197,7 +197,7 @@ impl Node {
         write_settings(dir.path(), options, &password, management)?;
         let amqp_url = Url::parse(&format!("amqp://testbed:{password}@127.0.0.1:{amqp}"))?;
         let management_url = Url::parse(&format!("http://127.0.0.1:{management}"))?;
-        let broker = Broker::new(amqp_url, options.management.then_some(management_url));
+        let broker = Broker::new(&amqp_url, options.management.then_some(management_url));
         let mapper = start_port_mapper(dir.path(), port_mapper)?;
         let ports = Ports { amqp, distribution, port_mapper };
         let mut node = Self { process: None, _port_mapper: mapper, dir, home, ports };

@@ -174,7 +174,7 @@ impl Drop for Vhost {
 async fn find_or_start_rabbitmq() -> Result<(Broker, Option<Arc<RabbitMq>>)> {
     if let Some(amqp) = url_of(RABBITMQ_VARIABLE)? {
         let management = url_of(MANAGEMENT_VARIABLE)?;
-        return Ok((Broker::new(amqp, management), None));
+        return Ok((Broker::new(&amqp, management), None));
     }
     let node = Arc::new(start_rabbitmq().await?);
     Ok((node.broker().clone(), Some(node)))
