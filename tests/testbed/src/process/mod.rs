@@ -3,6 +3,7 @@
 mod azurite;
 mod broker;
 mod guard;
+mod node;
 mod rabbitmq;
 mod shared;
 

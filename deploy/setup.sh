@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Makes a Debian machine ready for the tests and the demo: C compiler, RabbitMQ and Node.js from apt, Azurite from npm.
+# Sourced by the scripts beside it, or run alone. Everything there already: it says so and is done in a moment.
+# It starts nothing, and two runs at once wait for each other.
+set -euo pipefail
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+azurite_home=${TESTBED_AZURITE_HOME:-$project/target/testbed/azurite}
+rabbitmq_home=${TESTBED_RABBITMQ_HOME:-/usr/lib/rabbitmq}
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# step TEXT COMMAND...: one line with the time it took; the command's output only where it fails.
+step() {
+    local text=$1 from=$SECONDS log
+    shift
+    log=$(mktemp)
+    # a subshell that is not part of a condition, so that errors in it still end it
+    set +e
+    ( set -e; "$@" ) >"$log" 2>&1
+    local code=$?
+    set -e
+    if [ $code -ne 0 ]; then
+        tail -n 40 "$log" >&2
+        rm -f "$log"
+        fail "$text: failed (the lines above say why)"
+    fi
+    rm -f "$log"
+    say "$text ($((SECONDS - from)) s)"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The Debian packages that are not there, by the files that we use of them.
+missing_packages() {
+    has cc || echo gcc
+    [ -e /usr/include/stdio.h ] || echo libc6-dev
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    if [ ! -x "$rabbitmq_home/bin/rabbitmq-server" ] || ! has epmd; then echo rabbitmq-server; fi
+    has node || echo nodejs
+    has npm || [ -n "${TESTBED_AZURITE_HOME:-}" ] || echo npm
+}
+
+# Forbids packages to start their services (invoke-rc.d asks this file), as the broker's would on its usual port.
+# A file of somebody else's stays; one of ours that a killed run left is taken for ours.
+policy=/usr/sbin/policy-rc.d
+policy_mark='# stream-replicator: no services while its set-up installs packages'
+forbid_services() {
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" >"$policy"
+        chmod 755 "$policy"
+    fi
+}
+allow_services() {
+    if grep -qsxF "$policy_mark" "$policy"; then rm -f "$policy"; fi
+}
+
+apt() {
+    # without the lock file, which a daemon that a package starts would hold for ever
+    apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@" 9<&-
+}
+
+update_package_lists() {
+    # apt does not wait for the lock of its lists as it does for dpkg's
+    local try
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        if apt update; then return; fi
+        sleep $((try * 2))
+    done
+    apt update
+}
+
+install_packages() {
+    # one run at a time; the other then finds nothing missing
+    exec 9</var/lib/dpkg
+    flock -w 1800 9
+    local packages
+    packages=$(missing_packages)
+    [ -n "$packages" ] || return 0
+    export DEBIAN_FRONTEND=noninteractive
+    trap allow_services EXIT
+    forbid_services
+    update_package_lists
+    # shellcheck disable=SC2086  # a list of names
+    apt install --no-install-recommends $packages
+    case $packages in *rabbitmq-server*)
+        # nor shall the next boot start a broker that nobody asked for
+        if [ -d /run/systemd/system ]; then systemctl disable --quiet rabbitmq-server || true; fi ;;
+    esac
+}
+
+check_node() {
+    local major
+    major=$(node --version) || fail "node does not run"
+    major=${major#v}
+    [ "${major%%.*}" -ge 18 ] || fail "azurite needs node.js 18 or later, and this is $major: install a newer one"
+}
+
+lock_hash() { cat "$project"/tests/testbed/azurite/package*.json | sha256sum; }
+
+azurite_is_current() {
+    [ -n "${TESTBED_AZURITE_HOME:-}" ] || [ "$(cat "$azurite_home/.installed" 2>/dev/null)" = "$(lock_hash)" ]
+}
+
+install_azurite() {
+    exec 8<"$project/target/testbed"
+    flock -w 1800 8
+    if azurite_is_current; then return; fi
+    rm -rf "$azurite_home".new.*
+    local new
+    new=$(mktemp -d "$azurite_home.new.XXXXXX")
+    cp "$project"/tests/testbed/azurite/package*.json "$new"
+    (cd "$new" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error 8<&-)
+    lock_hash >"$new/.installed"
+    # whoever reads the folder sees the whole old one or the whole new one
+    if [ -e "$azurite_home" ]; then mv "$azurite_home" "$new.old"; fi
+    mv "$new" "$azurite_home"
+    rm -rf "$new.old"
+}
+
+# rustup's cargo, also where the shell's profile has not run
+if ! has cargo && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH; fi
+has cargo || fail "there is no cargo: install Rust from https://rustup.rs first"
+
+missing=$(missing_packages | tr '\n' ' ')
+if [ -n "$missing" ]; then
+    has apt-get || fail "this needs ${missing% } (Debian's names); install them, there is no apt-get here"
+    [ "$(id -u)" = 0 ] || fail "this needs ${missing% }; as root: apt-get install --no-install-recommends ${missing% }"
+    say "installing ${missing% } with apt"
+    step "packages: installed" install_packages
+fi
+check_node
+if ! azurite_is_current; then
+    mkdir -p "$project/target/testbed"
+    step "azurite: installed" install_azurite
+fi
+say "set-up: complete"

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs all tests against a real RabbitMQ and a real Azurite, on a machine that may have neither: deploy/test.sh [--full] [...]
+# --full adds the long suite; further arguments go to cargo nextest (or to cargo test, where nextest is not installed).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [ "${1:-}" = --full ]; then
+    export TESTBED_FULL=1
+    shift
+fi
+
+. deploy/setup.sh
+
+from=$SECONDS
+cargo build --quiet --workspace --all-targets
+say "build: done ($((SECONDS - from)) s)"
+
+from=$SECONDS
+with_testbed="cargo run --quiet --package testbed --bin with-testbed --"
+if cargo nextest --version >/dev/null 2>&1; then
+    profile=default
+    if [ -n "${CI:-}" ]; then profile=ci; fi
+    if [ -n "${TESTBED_FULL:-}" ]; then profile=full; fi
+    $with_testbed cargo nextest run --workspace --profile "$profile" "$@"
+    # nextest leaves the examples in the documentation to cargo
+    if [ $# -eq 0 ]; then cargo test --quiet --workspace --doc; fi
+else
+    say "cargo-nextest is not installed; cargo test does the same more slowly"
+    $with_testbed cargo test --workspace "$@"
+fi
+say "tests: passed ($((SECONDS - from)) s)"
