@@ -1,0 +1,257 @@
+//! Copies one blob on the server side: no byte of it passes through this process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::http::policies::{Policy, PolicyResult};
+use azure_core::http::{Context, Request};
+use azure_storage_blob::models::{
+    BlobClientGetPropertiesResultHeaders, BlobClientStartCopyFromUrlOptions, BlobClientStartCopyFromUrlResultHeaders,
+    BlockBlobClientUploadBlobFromUrlOptions, CopyStatus,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use tokio::time::{Instant, sleep};
+
+use super::classify::{CHECK_COPY_AFTER, Refusal, harmless};
+use super::sas::Grant;
+use super::{BlobAccount, retry};
+use crate::failure::Failure;
+use crate::model::{Blob, METADATA_SOURCE_ETAG};
+
+/// Largest source of Put Blob From URL (Azure Blob REST, from version 2020-04-08 on).
+const PUT_FROM_URL_MAX_BYTES: u64 = 5000 * 1024 * 1024;
+/// Largest source of a synchronous Copy Blob (Azure Blob REST, "Copy Blob From URL").
+const SYNC_COPY_MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+impl BlobAccount {
+    /// Copies `blob`, in the version that `source` listed, with its headers and metadata, and waits until it is done.
+    /// An older copy is overwritten. The copy names its source's version in its metadata.
+    ///
+    /// # Errors
+    /// Transient: `source-changed` when the source has another version by now, `source-gone`, `source-busy`,
+    /// `copy-failed`, `copy-aborted`, and what a busy or silent service gives. `NeedsMoreTime` `copy-pending` when the
+    /// service is still copying. Permanent: `container-missing`, `storage-denied`, `source-denied`, `storage-refused`.
+    pub async fn copy_from(
+        &self,
+        container: &str,
+        source: &Self,
+        source_container: &str,
+        blob: &Blob,
+    ) -> Result<(), Failure> {
+        let copy = BlobCopy { target: self, container, source, source_container, blob };
+        let copied = retry::run(self.transport.tries(), || copy.run()).await;
+        copied.map_err(|failure| match failure.code {
+            "source-denied" | "source-gone" | "source-busy" | "source-changed" => failure.at_site(&source.site),
+            _ => failure.at_site(&self.site),
+        })
+    }
+}
+
+/// The ways to copy a blob, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    /// Put Blob From URL: done when it answers.
+    PutFromUrl,
+    /// Copy Blob with `x-ms-requires-sync`: done when it answers.
+    SyncCopy,
+    /// Copy Blob: the service copies when it finds time.
+    AsyncCopy,
+}
+
+impl Operation {
+    fn first(size_bytes: u64, has_put_from_url: bool) -> Self {
+        match size_bytes {
+            ..=PUT_FROM_URL_MAX_BYTES if has_put_from_url => Self::PutFromUrl,
+            ..=SYNC_COPY_MAX_BYTES => Self::SyncCopy,
+            _ => Self::AsyncCopy,
+        }
+    }
+
+    /// The next way, for a service that does not offer this one.
+    fn next(self, size_bytes: u64) -> Option<Self> {
+        match self {
+            Self::PutFromUrl => Some(Self::first(size_bytes, false)),
+            Self::SyncCopy => Some(Self::AsyncCopy),
+            Self::AsyncCopy => None,
+        }
+    }
+}
+
+/// The state of a copy that was started.
+struct Progress {
+    copy_id: Option<String>,
+    status: Option<CopyStatus>,
+    description: Option<String>,
+}
+
+struct BlobCopy<'a> {
+    target: &'a BlobAccount,
+    container: &'a str,
+    source: &'a BlobAccount,
+    source_container: &'a str,
+    blob: &'a Blob,
+}
+
+impl BlobCopy<'_> {
+    async fn run(&self) -> Result<(), Failure> {
+        let missing = &self.target.lacks_put_from_url;
+        let mut operation = Operation::first(self.blob.size_bytes, !missing.load(Ordering::Relaxed));
+        loop {
+            let refusal = match self.start(operation).await {
+                Ok(progress) => return self.settle(progress).await,
+                Err(refusal) => refusal,
+            };
+            if operation == Operation::PutFromUrl && refusal.is_not_implemented() {
+                missing.store(true, Ordering::Relaxed);
+            }
+            let another = refusal.is_not_implemented() || refusal.is_too_large();
+            match operation.next(self.blob.size_bytes).filter(|_| another) {
+                Some(next) => operation = next,
+                None => return Err(refusal.failure(&self.doing())),
+            }
+        }
+    }
+
+    async fn start(&self, operation: Operation) -> Result<Progress, Refusal> {
+        let started = match operation {
+            Operation::PutFromUrl => self.put_from_url().await,
+            Operation::SyncCopy => self.copy_blob(Some(Arc::new(RequiresSync))).await,
+            Operation::AsyncCopy => self.copy_blob(None).await,
+        };
+        started.map_err(Refusal::from)
+    }
+
+    async fn put_from_url(&self) -> azure_core::Result<Progress> {
+        let properties = &self.blob.properties;
+        let md5 = properties.content_md5.as_ref().and_then(|md5| BASE64_STANDARD.decode(md5).ok());
+        let options = BlockBlobClientUploadBlobFromUrlOptions {
+            // the headers as they were listed, not those of whatever the URL gives
+            copy_source_blob_properties: Some(false),
+            blob_content_type: properties.content_type.clone(),
+            blob_cache_control: properties.cache_control.clone(),
+            blob_content_encoding: properties.content_encoding.clone(),
+            blob_content_language: properties.content_language.clone(),
+            blob_content_disposition: properties.content_disposition.clone(),
+            blob_content_md5: md5,
+            metadata: Some(self.metadata()),
+            source_if_match: Some(self.blob.etag.as_str().into()),
+            ..Default::default()
+        };
+        let client = self.target.blob(self.write(), None)?.block_blob_client();
+        client.upload_blob_from_url(self.source_url()?, Some(options)).await?;
+        Ok(Progress { copy_id: None, status: Some(CopyStatus::Success), description: None })
+    }
+
+    /// Copy Blob takes the source's headers along by itself.
+    async fn copy_blob(&self, policy: Option<Arc<dyn Policy>>) -> azure_core::Result<Progress> {
+        let options = BlobClientStartCopyFromUrlOptions {
+            metadata: Some(self.metadata()),
+            source_if_match: Some(self.blob.etag.as_str().into()),
+            ..Default::default()
+        };
+        let client = self.target.blob(self.write(), policy)?;
+        let started = client.start_copy_from_url(self.source_url()?, Some(options)).await?;
+        Ok(Progress { copy_id: started.copy_id()?, status: started.copy_status()?, description: None })
+    }
+
+    /// Waits for a started copy, for as long as one storage call may take.
+    async fn settle(&self, started: Progress) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.target.transport.call_timeout();
+        let copy_id = started.copy_id.clone();
+        let (mut progress, mut pause) = (started, FIRST_LOOK_AFTER);
+        loop {
+            let why = progress.description.as_deref().map(harmless).unwrap_or_default();
+            match progress.status {
+                _ if progress.copy_id != copy_id => {
+                    return Err(self.transient("copy-aborted", "another copy has taken its place", ""));
+                }
+                Some(CopyStatus::Success) => return Ok(()),
+                Some(CopyStatus::Failed) => return Err(self.transient("copy-failed", "the service failed", &why)),
+                Some(CopyStatus::Aborted) => return Err(self.transient("copy-aborted", "it was aborted", &why)),
+                None => return Err(self.transient("copy-aborted", "the blob was overwritten meanwhile", "")),
+                Some(CopyStatus::Pending) if Instant::now() >= deadline => {
+                    let told = format!("{}: the service is still copying", self.doing());
+                    return Err(Failure::needs_more_time("copy-pending", told, CHECK_COPY_AFTER));
+                }
+                Some(CopyStatus::Pending) => sleep(pause).await,
+            }
+            pause = (pause * 2).min(LOOK_EVERY);
+            progress = retry::run(self.target.transport.tries(), || self.look()).await?;
+        }
+    }
+
+    async fn look(&self) -> Result<Progress, Failure> {
+        let look = async {
+            let client = self.target.blob(Grant::Read(self.container, &self.blob.name), None)?;
+            let found = client.get_properties(None).await?;
+            Ok(Progress {
+                copy_id: found.copy_id()?,
+                status: found.copy_status()?,
+                description: found.copy_status_description()?,
+            })
+        };
+        look.await.map_err(|error: azure_core::Error| {
+            Refusal::from(error).failure(&format!("{}: looking how far it is", self.doing()))
+        })
+    }
+
+    fn write(&self) -> Grant<'_> {
+        Grant::Write(self.container, &self.blob.name)
+    }
+
+    fn source_url(&self) -> azure_core::Result<String> {
+        Ok(self.source.url(Grant::Read(self.source_container, &self.blob.name))?.into())
+    }
+
+    /// Any metadata in the request replaces all of the source's, so all of it is sent.
+    fn metadata(&self) -> HashMap<String, String> {
+        let ours = (METADATA_SOURCE_ETAG.to_owned(), self.blob.etag.clone());
+        self.blob.metadata.clone().into_iter().chain([ours]).collect()
+    }
+
+    fn doing(&self) -> String {
+        format!(
+            "copying blob '{}' from container '{}' of {} to container '{}' of {}",
+            self.blob.name, self.source_container, self.source.site, self.container, self.target.site
+        )
+    }
+
+    fn transient(&self, code: &'static str, what: &str, why: &str) -> Failure {
+        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+        Failure::transient(code, format!("{}: {what}{why}", self.doing()))
+    }
+}
+
+/// Makes Copy Blob synchronous; the SDK has no option for it (Azure Blob REST, "Copy Blob From URL").
+#[derive(Debug)]
+struct RequiresSync;
+
+#[async_trait]
+impl Policy for RequiresSync {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        request.insert_header("x-ms-requires-sync", "true");
+        next[0].send(context, request, &next[1..]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_operation_that_takes_the_size_comes_first() {
+        let (large, huge) = (SYNC_COPY_MAX_BYTES + 1, PUT_FROM_URL_MAX_BYTES + 1);
+        assert_eq!([0, large].map(|size| Operation::first(size, true)), [Operation::PutFromUrl; 2]);
+        assert_eq!(Operation::first(huge, true), Operation::AsyncCopy);
+        assert_eq!(Operation::PutFromUrl.next(SYNC_COPY_MAX_BYTES), Some(Operation::SyncCopy));
+        assert_eq!(Operation::PutFromUrl.next(large), Some(Operation::AsyncCopy));
+        assert_eq!(Operation::AsyncCopy.next(0), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! Tries a storage call again in process, after a wait with full jitter or as long as the service asks for.
+
+use std::time::Duration;
+
+use backon::Retryable;
+
+use crate::failure::Failure;
+
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Runs `call` up to `tries` times, as long as its failure may pass by itself.
+pub async fn run<T, Call, Answer>(tries: usize, call: Call) -> Result<T, Failure>
+where
+    Call: FnMut() -> Answer,
+    Answer: Future<Output = Result<T, Failure>>,
+{
+    let mut looked_again = false;
+    call.retry(Waits { left: tries.saturating_sub(1), ceiling: FIRST_WAIT })
+        .when(move |failure: &Failure| match failure.code {
+            // the listing that named this version is out of date: only a new listing helps
+            "source-changed" => false,
+            // a fresh signature, or a second look, once: what stays gone or denied is reported at once
+            "source-denied" | "source-gone" => !std::mem::replace(&mut looked_again, true),
+            _ => failure.is_transient(),
+        })
+        // a wait that the service wants longer than ours is for the retry queues
+        .adjust(|failure, wait| match failure.retry_after() {
+            Some(asked) if asked > LONGEST_WAIT => None,
+            asked => wait.map(|wait| wait.max(asked.unwrap_or_default())),
+        })
+        .notify(|failure, wait| tracing::debug!(code = failure.code, ?wait, "storage call is tried again: {failure}"))
+        .await
+}
+
+/// Full jitter: anything from nothing to a ceiling that doubles.
+struct Waits {
+    left: usize,
+    ceiling: Duration,
+}
+
+impl Iterator for Waits {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        let wait = self.ceiling.mul_f64(rand::random());
+        self.ceiling = (self.ceiling * 2).min(LONGEST_WAIT);
+        Some(wait)
+    }
+}

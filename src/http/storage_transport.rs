@@ -1,0 +1,56 @@
+//! The one HTTP client beneath all storage calls, in the shape that the storage SDK takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::http::Transport;
+
+use crate::failure::Failure;
+use crate::settings::HttpSettings;
+
+/// One pool of connections for all storage accounts, with our timeouts. The SDK's own client gives up after 60 silent
+/// seconds, and a synchronous copy is silent for as long as it runs.
+#[derive(Debug, Clone)]
+pub struct StorageTransport {
+    transport: Transport,
+    tries: usize,
+    call_timeout: Duration,
+}
+
+impl StorageTransport {
+    /// Builds the client. No redirects: a signed request must not wander. Bodies are left as the service stores them.
+    ///
+    /// # Errors
+    /// Permanent `http-client` when the client cannot be built, such as without any root certificate.
+    pub fn new(settings: &HttpSettings) -> Result<Self, Failure> {
+        super::install_tls_provider();
+        let call_timeout = Duration::from_secs(settings.storage_timeout_seconds);
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
+            .timeout(call_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                Failure::permanent("http-client", "no HTTP client for storage calls can be built").with_source(error)
+            })?;
+        Ok(Self { transport: Transport::new(Arc::new(client)), tries: settings.tries, call_timeout })
+    }
+
+    /// What the SDK's clients are given.
+    #[must_use]
+    pub fn azure(&self) -> Transport {
+        self.transport.clone()
+    }
+
+    /// Tries of one call in process.
+    #[must_use]
+    pub fn tries(&self) -> usize {
+        self.tries
+    }
+
+    /// Time for one call.
+    #[must_use]
+    pub fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+}
