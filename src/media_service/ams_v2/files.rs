@@ -1,0 +1,64 @@
+//! Files of an asset: listed, registered from the container's blobs, described.
+
+use serde_json::{Map, Value};
+
+use super::AmsV2;
+use super::resource::{key, literal, with_query};
+use super::wire::FileRow;
+use crate::failure::Failure;
+use crate::model::AssetFile;
+
+impl AmsV2 {
+    /// The registered files of an asset, in the order of their ids.
+    ///
+    /// # Errors
+    /// As every call; `not-found` when the asset is gone.
+    pub async fn list_files(&self, asset_id: &str) -> Result<Vec<AssetFile>, Failure> {
+        let rows: Vec<FileRow> = self.client.list(&format!("{}/Files", key("Assets", asset_id)), None).await?;
+        Ok(rows.into_iter().map(file).collect())
+    }
+
+    /// Registers every blob of the asset's container as a file, with its size (contract ams-v2, section 4.1). What happens
+    /// where some are registered already is not known: list first, call when names are missing, list again.
+    ///
+    /// # Errors
+    /// As every call; `not-visible-yet` where the asset is there but this function does not see it.
+    pub async fn register_files(&self, asset_id: &str) -> Result<(), Failure> {
+        let call = with_query("CreateFileInfos", &[("assetid", &literal(asset_id))]);
+        match self.client.call_function(call).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.lag_or(asset_id, error).await),
+        }
+    }
+
+    /// Sets what registration leaves open; `None` leaves a member as it is. Take the mark off another primary file first:
+    /// a second one is a conflict (contract ams-v2, section 5.2).
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn describe_file(
+        &self,
+        file_id: &str,
+        primary: Option<bool>,
+        mime_type: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut body = Map::new();
+        body.extend(primary.map(|primary| ("IsPrimary".to_owned(), Value::from(primary))));
+        body.extend(mime_type.map(|mime_type| ("MimeType".to_owned(), Value::from(mime_type))));
+        if body.is_empty() {
+            return Ok(());
+        }
+        Ok(self.client.merge(key("Files", file_id), Value::Object(body)).await?)
+    }
+}
+
+fn file(row: FileRow) -> AssetFile {
+    AssetFile {
+        id: row.id,
+        name: row.name,
+        size_bytes: row.content_file_size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
+        is_primary: row.is_primary,
+        mime_type: row.mime_type.filter(|text| !text.is_empty()),
+        is_encrypted: row.is_encrypted,
+    }
+}

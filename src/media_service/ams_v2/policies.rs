@@ -1,0 +1,62 @@
+//! Access policies: a handful that are shared, never one for each event (contract ams-v2, section 4.3).
+
+use serde_json::json;
+use time::Duration;
+
+use super::AmsV2;
+use super::resource::literal;
+use super::wire::PolicyRow;
+use crate::failure::Failure;
+
+/// Read only: an origin locator with more is rejected (contract ams-v2, section 4.4).
+const PERMISSIONS_READ: i64 = 1;
+/// The durations we use, in days; the last is as long as it gets.
+const DAYS: [i64; 5] = [30, 90, 365, 3650, 36_500];
+
+/// The duration in minutes of the smallest policy that covers `span`.
+pub fn minutes_covering(span: Duration) -> i64 {
+    let days = DAYS.into_iter().find(|days| Duration::days(*days) >= span).unwrap_or(DAYS[DAYS.len() - 1]);
+    days * 24 * 60
+}
+
+impl AmsV2 {
+    /// The id of our read policy of that many minutes; made if there is none.
+    pub(super) async fn ensure_read_policy(&self, minutes: i64) -> Result<String, Failure> {
+        let name = format!("stream-replicator read {minutes}");
+        let filter = format!("Name eq {}", literal(&name));
+        let mut pauses = self.client.pauses();
+        loop {
+            let rows: Vec<PolicyRow> = self.client.list("AccessPolicies", Some(&filter)).await?;
+            if let Some(found) = rows.into_iter().find(|row| is_read_policy(row, minutes)) {
+                return Ok(found.id);
+            }
+            let body = json!({ "Name": name, "DurationInMinutes": minutes, "Permissions": PERMISSIONS_READ });
+            match self.client.create::<PolicyRow>("AccessPolicies", body).await {
+                Ok(made) => return Ok(made.id),
+                Err(error) if error.is_ambiguous() => pauses.pause(error.failure).await?,
+                Err(error) => return Err(error.failure),
+            }
+        }
+    }
+}
+
+/// A name proves nothing: anybody may have used it.
+fn is_read_policy(row: &PolicyRow, minutes: i64) -> bool {
+    let same_duration = row.duration_in_minutes.is_some_and(|duration| (duration - minutes as f64).abs() < 0.5);
+    same_duration && row.permissions == Some(PERMISSIONS_READ)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_duration_that_covers_is_taken() {
+        for (span, days) in
+            [(-1, 30), (0, 30), (30, 30), (31, 90), (90, 90), (364, 365), (3651, 36_500), (99_999, 36_500)]
+        {
+            assert_eq!(minutes_covering(Duration::days(span)), days * 1440, "{span}");
+        }
+        assert_eq!(minutes_covering(Duration::days(30) + Duration::milliseconds(1)), 90 * 1440);
+    }
+}

@@ -1,0 +1,178 @@
+//! Tokens of the Access Control Service: fetched by one task at a time, kept until shortly before they expire
+//! (contract ams-v2, section 1.1).
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::classify::{CallError, classify};
+use super::{resource, wire};
+use crate::failure::Failure;
+use crate::http::{HttpClient, Method, Request};
+use crate::model::SiteName;
+use crate::settings::Secret;
+
+/// The path of the token door below its base (contract ams-v2, section 1.1).
+const TOKEN_PATH: &str = "/v2/OAuth2-13";
+/// How long before its end a token is renewed, as the .NET SDK does; half of its life where that is shorter.
+const MARGIN: Duration = Duration::from_secs(600);
+/// The life of a token that does not say.
+const UNSAID_LIFE: Duration = Duration::from_secs(1200);
+/// How long an old but valid token is used before the door is tried again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The tokens of one account.
+pub struct Tokens {
+    site: SiteName,
+    http: HttpClient,
+    url: Url,
+    account: String,
+    key: Secret,
+    scope: String,
+    /// Held while a token is fetched, so that one task fetches and the others wait for what it gets.
+    cached: Mutex<Option<Token>>,
+}
+
+struct Token {
+    text: Secret,
+    renew_at: Instant,
+    ends_at: Instant,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    #[serde(default, deserialize_with = "wire::float")]
+    expires_in: Option<f64>,
+}
+
+impl Tokens {
+    pub fn new(site: SiteName, http: HttpClient, base: &Url, account: &str, key: Secret, scope: &str) -> Self {
+        let scope = if scope.starts_with("urn:") { scope.to_owned() } else { format!("urn:{scope}") };
+        Self { site, http, url: token_url(base), account: account.to_owned(), key, scope, cached: Mutex::new(None) }
+    }
+
+    /// A token that is valid for some time yet.
+    pub async fn get(&self) -> Result<Secret, CallError> {
+        let mut cached = self.cached.lock().await;
+        let now = Instant::now();
+        if let Some(token) = cached.as_ref().filter(|token| now < token.renew_at) {
+            return Ok(token.text.clone());
+        }
+        match self.fetch().await {
+            Ok(token) => Ok(cached.insert(token).text.clone()),
+            Err(error) => match cached.as_mut().filter(|token| now < token.ends_at && error.failure.is_transient()) {
+                Some(old) => {
+                    tracing::warn!(site = %self.site, error = %error.failure, "token not renewed, the old one is used");
+                    old.renew_at = now + PATIENCE;
+                    Ok(old.text.clone())
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    /// A token other than `refused`, which the service would not take.
+    pub async fn renew(&self, refused: &Secret) -> Result<Secret, CallError> {
+        let mut cached = self.cached.lock().await;
+        match cached.as_ref() {
+            Some(token) if token.text.expose() != refused.expose() => Ok(token.text.clone()),
+            _ => {
+                *cached = None;
+                Ok(cached.insert(self.fetch().await?).text.clone())
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<Token, CallError> {
+        let form = resource::form(&[
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.account),
+            ("client_secret", self.key.expose()),
+            ("scope", &self.scope),
+        ]);
+        let request = Request::new(Method::POST, self.url.clone())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .body(form);
+        let before = Instant::now();
+        let sent = self.http.send(request).await;
+        let response = sent.map_err(|error| CallError::before(error.into_failure(&self.site)))?;
+        if !response.is_success() {
+            let failure = classify("POST token", &response, self.key.expose(), &self.site).failure;
+            return Err(CallError::before(refusal(failure, response.status, &self.url)));
+        }
+        let answer: Answer = serde_json::from_slice(&response.body).map_err(|error| {
+            let unreadable = CallError::unreadable("POST token", &error, &self.site);
+            CallError::before(unreadable.failure.with_hint("check media.token_url"))
+        })?;
+        tracing::debug!(site = %self.site, account = %self.account, "token fetched");
+        let life = life(&answer, OffsetDateTime::now_utc());
+        let ends_at = before + life;
+        Ok(Token { text: Secret::new(&answer.access_token), renew_at: ends_at - MARGIN.min(life / 2), ends_at })
+    }
+}
+
+fn refusal(mut failure: Failure, status: u16, url: &Url) -> Failure {
+    let hint = match status {
+        400 | 401 => "check media.account and media.key".to_owned(),
+        300..=399 | 404 => format!("check media.token_url, now {url}"),
+        _ => return failure,
+    };
+    failure.code = "token-refused";
+    failure.with_hint(hint)
+}
+
+/// The address of the token door: the path is added unless it is there, compared in lower case.
+fn token_url(base: &Url) -> Url {
+    let mut url = base.clone();
+    let path = base.path().trim_end_matches('/');
+    let path = match path.to_ascii_lowercase().ends_with(&TOKEN_PATH.to_ascii_lowercase()) {
+        true => path.to_owned(),
+        false => format!("{path}{TOKEN_PATH}"),
+    };
+    url.set_path(&path);
+    url
+}
+
+/// What `expires_in` says, else what the token itself says in `ExpiresOn` (unix seconds).
+fn life(answer: &Answer, now: OffsetDateTime) -> Duration {
+    let of_token = || {
+        let end = answer.access_token.split('&').find_map(|pair| pair.strip_prefix("ExpiresOn="))?;
+        Some(end.parse::<f64>().ok()? - now.unix_timestamp() as f64)
+    };
+    let seconds = answer.expires_in.or_else(of_token).filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+    seconds.map_or(UNSAID_LIFE, |seconds| Duration::from_secs_f64(seconds.min(86_400.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn the_path_of_the_token_door_is_added_once() {
+        for (base, url) in [
+            ("https://acs.example", "https://acs.example/v2/OAuth2-13"),
+            ("https://acs.example/", "https://acs.example/v2/OAuth2-13"),
+            ("https://acs.example/V2/oauth2-13/", "https://acs.example/V2/oauth2-13"),
+            ("http://127.0.0.1:9/acs/", "http://127.0.0.1:9/acs/v2/OAuth2-13"),
+        ] {
+            assert_eq!(token_url(&Url::parse(base).unwrap()).as_str(), url);
+        }
+    }
+
+    #[test]
+    fn the_life_of_a_token_is_read_in_every_form() {
+        let now = datetime!(2026-11-20 10:00 UTC);
+        let life = |json: &str| life(&serde_json::from_str(json).unwrap(), now).as_secs();
+        assert_eq!(life(r#"{"access_token":"x","expires_in":"21600"}"#), 21600);
+        assert_eq!(life(r#"{"access_token":"x","expires_in":3600}"#), 3600);
+        let swt = format!("Audience=urn%3aX&ExpiresOn={}&HMACSHA256=s", now.unix_timestamp() + 60);
+        assert_eq!(life(&format!(r#"{{"access_token":"{swt}"}}"#)), 60);
+        assert_eq!(life(r#"{"access_token":"x"}"#), 1200);
+    }
+}
