@@ -1,0 +1,191 @@
+//! One connection to the broker: opened with a name and a deadline, closed with a deadline, cut when it does not answer.
+
+use std::future::Future;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use lapin::tcp::{AsyncTcpStream, TLSConfig};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Channel, ConnectionProperties, runtime};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use super::RabbitmqError;
+use super::error::{connect, refused};
+use crate::settings::{BrokerUrl, RabbitmqSettings};
+
+/// Who is called, for the texts of errors, and how long an answer may take.
+#[derive(Debug, Clone)]
+pub(super) struct Calls {
+    /// `host:port`.
+    broker: String,
+    timeout: Duration,
+}
+
+impl Calls {
+    /// How long an answer may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Waits for a call's answer. `what` completes "the broker refused to ..".
+    pub(super) async fn call<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, RabbitmqError> {
+        match timeout(self.timeout, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.refused(what, &error)),
+            Err(_) => Err(self.timed_out(what)),
+        }
+    }
+
+    /// The error of a call that was answered with `error`.
+    pub(super) fn refused(&self, what: &str, error: &lapin::Error) -> RabbitmqError {
+        refused(&self.broker, what, error)
+    }
+
+    /// The error of a call that was not answered.
+    pub(super) fn timed_out(&self, what: &str) -> RabbitmqError {
+        RabbitmqError::TimedOut { broker: self.broker.clone(), what: what.to_owned(), seconds: self.timeout.as_secs() }
+    }
+}
+
+/// A second handle on the socket. lapin's thread waits for ever on a peer that accepts and then stays silent; shutting the
+/// socket down is what ends it.
+#[derive(Clone, Default)]
+struct Socket(Arc<OnceLock<TcpStream>>);
+
+impl Socket {
+    fn keep(&self, socket: &impl AsFd) -> io::Result<()> {
+        let socket = TcpStream::from(socket.as_fd().try_clone_to_owned()?);
+        // There is one socket for each connection, as lapin is told not to try again.
+        let _ = self.0.set(socket);
+        Ok(())
+    }
+
+    fn cut(&self) {
+        if let Some(socket) = self.0.get() {
+            // Fails only where it is cut already.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// An open connection.
+pub(super) struct Connection {
+    inner: lapin::Connection,
+    socket: Socket,
+    calls: Calls,
+}
+
+impl Connection {
+    /// Connects under a name that the broker's tools show.
+    pub(super) async fn open(settings: &RabbitmqSettings, name: &str) -> Result<Self, RabbitmqError> {
+        let mut uri = parse(settings.url.as_ref())?;
+        uri.query.heartbeat = Some(settings.heartbeat_seconds);
+        let calls = Calls {
+            broker: format!("{}:{}", uri.authority.host, uri.authority.port),
+            timeout: Duration::from_secs(settings.timeout_seconds),
+        };
+        let failed = |error: &lapin::Error| connect(&calls.broker, error);
+        let socket = Socket::default();
+        let kept = socket.clone();
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let runtime = runtime::default_runtime().map_err(|error| failed(&error))?;
+        let connecting = lapin::Connection::connector(
+            uri,
+            runtime,
+            async move |uri, runtime| {
+                let addresses = runtime.to_socket_addrs((uri.authority.host.clone(), uri.authority.port));
+                let stream = AsyncTcpStream::connect(&runtime, addresses).await?;
+                if let AsyncTcpStream::Plain(plain) = &stream {
+                    kept.keep(plain.get_ref())?;
+                }
+                match uri.scheme {
+                    AMQPScheme::AMQP => Ok(stream),
+                    AMQPScheme::AMQPS => Ok(stream.into_tls(&uri.authority.host, TLSConfig::default()).await?),
+                }
+            },
+            properties,
+        );
+        match timeout(calls.timeout, connecting).await {
+            Ok(Ok(inner)) => Ok(Self { inner, socket, calls }),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => {
+                socket.cut();
+                Err(calls.timed_out("open a connection"))
+            }
+        }
+    }
+
+    /// Opens a channel.
+    pub(super) async fn channel(&self) -> Result<Channel, RabbitmqError> {
+        self.calls.call("open a channel", self.inner.create_channel()).await
+    }
+
+    /// lapin's own handle, for its events and its status.
+    pub(super) fn inner(&self) -> &lapin::Connection {
+        &self.inner
+    }
+
+    /// Who is called and how long it may take.
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Closes it: politely when that takes no longer than `patience`, and in any case.
+    pub(super) async fn close(&self, patience: Duration) {
+        match timeout(patience, self.inner.close(200, "OK".into())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "connection to the broker was closed already"),
+            Err(_) => tracing::debug!("broker did not answer the closing of a connection, cut it"),
+        }
+        self.socket.cut();
+    }
+}
+
+/// Reads the URL. lapin's own error would quote it, password included.
+fn parse(url: Option<&BrokerUrl>) -> Result<AMQPUri, RabbitmqError> {
+    let url = url.ok_or(RabbitmqError::Url("is missing: set it, or rabbitmq.url_file"))?;
+    if let Some(problem) = url.problem() {
+        return Err(RabbitmqError::Url(problem));
+    }
+    let mut uri: AMQPUri = url.expose().parse().map_err(|_| {
+        RabbitmqError::Url("has a part that is no valid percent-encoding or a query that RabbitMQ does not know")
+    })?;
+    // amq-protocol-uri 10.6 takes the host from `Url::domain`, which an IPv6 address is not, and falls back to localhost.
+    if let Ok(Some(Host::Ipv6(address))) = Url::parse(url.expose()).as_ref().map(Url::host) {
+        uri.authority.host = address.to_string();
+    }
+    Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Secret;
+
+    fn parsed(url: &str) -> Result<AMQPUri, RabbitmqError> {
+        parse(Some(&BrokerUrl::new(Secret::new(url))))
+    }
+
+    #[test]
+    fn an_ipv6_host_is_not_replaced_by_localhost() {
+        let uri = parsed("amqp://u:p@[fd00::7]:5673/%2f").unwrap();
+        assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), ("fd00::7", 5673, "/"));
+    }
+
+    #[test]
+    fn errors_never_quote_the_url() {
+        for url in ["hunter2", "amqp://u:hunter2@h/%2f?heartbeat=hunter2", "http://u:hunter2@h", "amqp:hunter2"] {
+            let error = parsed(url).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        assert!(parse(None).is_err());
+    }
+}
