@@ -1,1 +1,67 @@
-//! placeholder
+//! The commands: one file for each; `run` wires the house.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line does")]
+
+mod check;
+mod exit;
+mod replicate;
+mod run;
+
+pub use exit::Exit;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::{self, Settings, SettingsError};
+
+/// Makes every encoded video asset playable from a second data centre, and announces it.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// Settings file (TOML); every key is described in config/default.toml
+    #[arg(long, global = true, value_name = "FILE", env = "STREAM_REPLICATOR_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Settings: built-in defaults < --config FILE < environment (STREAM_REPLICATOR__RABBITMQ__URL) < *_file secrets.
+Exit codes: 0 done; 1 failed; 3 stopped before running jobs had ended; 64 wrong arguments or settings.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Consume messages from RabbitMQ and replicate what they name, until SIGTERM
+    Run,
+    /// Say for the broker and every site what can be reached; changes nothing
+    Check,
+    /// Replicate one asset now, without a broker
+    Replicate(replicate::ReplicateArguments),
+}
+
+/// Carries out what the arguments ask for.
+pub async fn execute(arguments: Arguments) -> Exit {
+    let settings = match load(arguments.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::BadSettings;
+        }
+    };
+    if let Err(error) = crate::telemetry::start(settings.worker.log_format, &settings.worker.log_filter) {
+        eprintln!("{error}");
+        return Exit::BadSettings;
+    }
+    match arguments.command {
+        Command::Run => run::run(&settings).await,
+        Command::Check => check::check(&settings).await,
+        Command::Replicate(arguments) => replicate::replicate(&settings, &arguments).await,
+    }
+}
+
+fn load(file: Option<&std::path::Path>) -> Result<Settings, SettingsError> {
+    settings::load(
+        file,
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+    )
+}

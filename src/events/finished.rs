@@ -88,7 +88,7 @@ fn parse_asset(asset: Option<AssetData>) -> Result<AssetRef, Failure> {
     let asset = asset.ok_or_else(|| Failure::invalid("no-asset", format!("data has no `asset`: {WANTED}")))?;
     let mut given = Vec::new();
     if let Some(id) = asset.id {
-        given.push(AssetRef::Id(parse_id("asset.id", "nb:cid:UUID:", &id)?));
+        given.push(AssetRef::Id(parse_asset_id(&id)?));
     }
     if let Some(name) = asset.name {
         given.push(AssetRef::Name(name));
@@ -104,6 +104,14 @@ fn parse_asset(asset: Option<AssetData>) -> Result<AssetRef, Failure> {
         1 => Ok(given.remove(0)),
         _ => Err(Failure::invalid("two-assets", format!("`asset` names more than one: {WANTED}"))),
     }
+}
+
+/// Checks the id of an asset (AMS v2).
+///
+/// # Errors
+/// `Invalid` when it is not `nb:cid:UUID:` and a GUID.
+pub fn parse_asset_id(id: &str) -> Result<String, Failure> {
+    parse_id("asset.id", "nb:cid:UUID:", id)
 }
 
 /// Checks an AMS v2 id (contract ams-v2, section 2.5), so that nothing else ever gets into a URL or a filter.

@@ -8,9 +8,10 @@ mod replicated;
 mod times;
 
 pub use cloud_event::OutgoingEvent;
-pub use finished::{encode_job, job_message_id};
+pub use finished::{encode_job, job_message_id, parse_asset_id};
 pub use incoming::{Incoming, Parsed, parse};
 pub use replicated::encode_replicated;
+pub use times::{format as format_time, parse as parse_time};
 
 use uuid::Uuid;
 

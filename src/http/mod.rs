@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod message;
 mod retry_after;
+mod storage_transport;
 mod tls;
 
 pub use allow_list::{AllowList, Refusal};
@@ -15,4 +16,5 @@ pub use error::{HttpError, HttpErrorKind, HttpSetupError};
 pub use message::{Request, Response};
 pub use reqwest::Method;
 pub use retry_after::retry_after;
+pub use storage_transport::StorageTransport;
 pub use tls::install_tls_provider;

@@ -1,7 +1,7 @@
 //! Lists of blobs and their pure difference. Never called a manifest: that is the HLS, DASH or `.ism` file.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -94,6 +94,19 @@ pub enum Difference {
     Property(String, &'static str),
     /// The replica's blob is not the product of a finished copy.
     Unfinished(String),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "'{name}' is missing"),
+            Self::Stray(name) => write!(f, "'{name}' is not at the source"),
+            Self::Size(name, source, replica) => write!(f, "'{name}' has {replica} bytes instead of {source}"),
+            Self::Md5(name) => write!(f, "'{name}' has another MD5"),
+            Self::Property(name, which) => write!(f, "'{name}' has another {which}"),
+            Self::Unfinished(name) => write!(f, "'{name}' is not the result of a finished copy"),
+        }
+    }
 }
 
 impl Listing {

@@ -1,1 +1,79 @@
-//! placeholder
+//! The heart: resolves requests, and copies one asset to one replica site, publishes it there and proves that it plays.
+
+mod copy;
+mod files;
+mod locator;
+mod manifest;
+mod plan;
+mod playback;
+mod progress;
+mod resolve;
+mod sites;
+mod source;
+mod verify;
+
+pub use progress::{Progress, Snapshot};
+pub use resolve::{Resolution, resolve};
+pub use sites::{AllSites, Site, Sites};
+
+use std::future::Future;
+
+use time::OffsetDateTime;
+use tracing::Instrument;
+
+use crate::failure::Failure;
+use crate::model::{Replicated, ReplicationJob, Timing};
+
+/// Copies one asset to one replica site and publishes it there under the source locator's id.
+/// Safe to run again at any time: each step looks first and acts only where something is missing.
+///
+/// # Errors
+/// The failure of the first step that failed, with the step and the site.
+pub async fn replicate(job: &ReplicationJob, sites: &Sites, progress: &Progress) -> Result<Replicated, Failure> {
+    let (source, replica) = (&sites.source, &sites.replica);
+
+    let asset = step("find_source_asset", source::find_source_asset(job, source)).await?;
+    let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
+    let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(job, &asset, replica)).await?;
+    let copied = step("copy_blobs", copy::copy_blobs(job, &asset, &twin_asset, sites, progress)).await?;
+    let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, &copied, sites)).await?;
+    let copied_at = OffsetDateTime::now_utc();
+    let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica)).await?;
+    let twin = step("ensure_replica_locator", locator::ensure_replica_locator(&files, &locator, replica)).await?;
+    let published_at = OffsetDateTime::now_utc();
+    let playback = step("verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
+
+    Ok(Replicated {
+        asset_id: asset.asset.id,
+        asset_name: asset.asset.name,
+        replica_asset_id: twin_asset.id,
+        locator_id: twin.id,
+        source: source.published(playback.source_base),
+        replica: replica.published(playback.replica_base),
+        urls: playback.urls,
+        content: verified.content(),
+        manifests: playback.manifests,
+        valid_from: twin.start,
+        valid_until: twin.expires,
+        copy: copied.count,
+        timing: Timing {
+            finished_at: job.finished_at,
+            received_at: job.received_at,
+            copied_at,
+            published_at,
+            verified_at: OffsetDateTime::now_utc(),
+        },
+        attempts: job.attempt,
+        correlation: job.correlation.clone(),
+    })
+}
+
+/// Runs one step under its name, so that log lines and failures say where they come from.
+async fn step<T>(name: &'static str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let span = tracing::debug_span!("step", name);
+    let result = work.instrument(span).await;
+    if result.is_ok() {
+        tracing::debug!(step = name, "step done");
+    }
+    result.map_err(|failure| failure.at_step(name))
+}

@@ -1,1 +1,164 @@
-//! placeholder
+//! The queue worker: takes deliveries, runs their jobs, settles them; lives through lost sessions and drains on shutdown.
+
+mod context;
+mod delivery;
+mod history;
+mod job;
+mod letters;
+mod shutdown;
+
+pub use context::Context;
+pub use shutdown::{Shutdown, listen_for_signals};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::http::FullJitter;
+use crate::rabbitmq::{self, Deliveries, RabbitmqError, Session};
+use crate::settings::{RabbitmqSettings, TopologyMode};
+
+/// Waits between tries to open a session.
+const RECONNECT: FullJitter =
+    FullJitter { base: Duration::from_millis(250), cap: Duration::from_secs(15), delays: usize::MAX };
+/// How long jobs get to notice that they are cancelled.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// All running jobs ended by themselves.
+    Whole,
+    /// Some were cancelled; their messages went back to the queue.
+    CutShort,
+}
+
+/// Works until `shutdown`. The order of a shutdown:
+///
+/// 1. a signal comes;
+/// 2. no new session is opened;
+/// 3. the consumer is cancelled, the connections and their heartbeats stay;
+/// 4. running jobs get `worker.grace_seconds`;
+/// 5. then, or at a second signal, they are cancelled: they stop at the next await and their messages go back;
+/// 6. publisher, channels and connections are closed;
+/// 7. the log says how many jobs were done and how many messages went back;
+/// 8. the exit code says which it was.
+pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
+    let (mut failures, mut waits) = (0_u32, RECONNECT.build());
+    let mut drained = Drained::Whole;
+    while !shutdown.soft.is_cancelled() {
+        let opened = tokio::select! {
+            () = shutdown.soft.cancelled() => break,
+            opened = open(&context) => opened,
+        };
+        match opened {
+            Ok((session, deliveries)) => {
+                tracing::info!(concurrency = context.worker.concurrency, failed_tries = failures, "consuming");
+                (failures, waits) = (0, RECONNECT.build());
+                drained = serve(&context, session, deliveries, shutdown).await;
+            }
+            Err(error) => {
+                // The first failure and the recovery are worth a line, not every try.
+                if failures == 0 {
+                    tracing::error!(error = %error, "broker cannot be used; trying again until it can");
+                }
+                failures = failures.saturating_add(1);
+                let wait = waits.next().unwrap_or(RECONNECT.cap);
+                tokio::select! { () = shutdown.soft.cancelled() => {}, () = tokio::time::sleep(wait) => {} }
+            }
+        }
+    }
+    let (done, handed_back) = context.counts();
+    tracing::info!(done, handed_back, cut_short = drained == Drained::CutShort, "stopped");
+    drained
+}
+
+async fn open(context: &Context) -> Result<(Session, Deliveries), RabbitmqError> {
+    prepare_topology(&context.rabbitmq).await?;
+    Session::open(&context.rabbitmq, Some(context.worker.concurrency)).await
+}
+
+async fn prepare_topology(settings: &RabbitmqSettings) -> Result<(), RabbitmqError> {
+    match settings.topology {
+        TopologyMode::Apply => rabbitmq::apply(settings).await,
+        TopologyMode::Check => {
+            let report = rabbitmq::check(settings).await?;
+            for missing in report.missing {
+                tracing::warn!(%missing, "topology is not complete: set rabbitmq.topology = \"apply\" or declare it");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// One session, from its first delivery to its end.
+async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliveries, shutdown: &Shutdown) -> Drained {
+    let jobs = TaskTracker::new();
+    let stop = session.ended();
+    let publisher = session.publisher();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.soft.cancelled() => break,
+            delivery = deliveries.next() => match delivery {
+                Some(delivery) => {
+                    let work = delivery::handle(Arc::clone(context), delivery, publisher.clone(), stop.clone(), shutdown.hard.clone());
+                    jobs.spawn(work);
+                }
+                None => break,
+            },
+        }
+    }
+    jobs.close();
+    let drained = if stop.is_cancelled() {
+        ended_early(&jobs).await
+    } else {
+        drain(context, &session, &jobs, &stop, shutdown).await
+    };
+    session.close().await;
+    drained
+}
+
+/// The session was lost: its jobs stop at their next await, and the broker delivers their messages again.
+async fn ended_early(jobs: &TaskTracker) -> Drained {
+    tracing::warn!(
+        running = jobs.len(),
+        "session with the broker ended; its jobs are cancelled, their messages come again"
+    );
+    if timeout(CANCEL_PATIENCE, jobs.wait()).await.is_err() {
+        tracing::warn!(running = jobs.len(), "jobs of the ended session still run");
+    }
+    Drained::CutShort
+}
+
+async fn drain(
+    context: &Context,
+    session: &Session,
+    jobs: &TaskTracker,
+    stop: &CancellationToken,
+    shutdown: &Shutdown,
+) -> Drained {
+    let grace = Duration::from_secs(context.worker.grace_seconds);
+    tracing::info!(running = jobs.len(), grace_seconds = grace.as_secs(), "draining; a second signal stops at once");
+    if let Err(error) = session.stop_consuming().await {
+        tracing::warn!(error = %error, "consumer could not be cancelled");
+    }
+    let whole = tokio::select! {
+        () = jobs.wait() => true,
+        () = tokio::time::sleep(grace) => false,
+        () = shutdown.hard.cancelled() => false,
+        () = stop.cancelled() => false,
+    };
+    if whole {
+        return Drained::Whole;
+    }
+    shutdown.hard.cancel();
+    if timeout(CANCEL_PATIENCE, jobs.wait()).await.is_err() {
+        tracing::warn!(running = jobs.len(), "jobs did not stop in time; the broker delivers their messages again");
+    }
+    Drained::CutShort
+}

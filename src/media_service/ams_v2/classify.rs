@@ -121,6 +121,6 @@ mod tests {
     fn a_token_that_is_echoed_is_struck_out() {
         let response = Response { status: 401, headers: Default::default(), body: "bad tok".into() };
         let error = classify("GET Assets", &response, "tok", &"west".parse().unwrap());
-        assert_eq!(error.failure.message, "the media service answered 401 to GET Assets: bad [redacted]");
+        assert_eq!(&*error.failure.message, "the media service answered 401 to GET Assets: bad [redacted]");
     }
 }

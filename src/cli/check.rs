@@ -1,0 +1,77 @@
+//! `check`: says for the broker and every site what can be reached, and what cannot and why. Changes nothing.
+
+use super::Exit;
+use crate::failure::Failure;
+use crate::rabbitmq;
+use crate::replication::{AllSites, Site};
+use crate::settings::Settings;
+
+/// Checks everything; fails when anything cannot be reached.
+pub async fn check(settings: &Settings) -> Exit {
+    let sites = match AllSites::connect(settings) {
+        Ok(sites) => sites,
+        Err(failure) => {
+            eprintln!("{failure}");
+            return Exit::BadSettings;
+        }
+    };
+    let mut good = check_broker(settings).await;
+    for site in sites.iter() {
+        good &= check_site(site).await;
+    }
+    if sites.iter().next().is_none() {
+        println!("no sites are set: add [sites.<name>], as config/default.toml shows");
+        good = false;
+    }
+    if good { Exit::Done } else { Exit::Failed }
+}
+
+async fn check_broker(settings: &Settings) -> bool {
+    let Some(url) = &settings.rabbitmq.url else {
+        return say("broker", "rabbitmq", Err("rabbitmq.url is not set".to_owned()));
+    };
+    let report = match rabbitmq::check(&settings.rabbitmq).await {
+        Ok(report) => report,
+        Err(error) => return say("broker", "rabbitmq", Err(error.to_string())),
+    };
+    let mut good = say("broker", "rabbitmq", Ok(format!("reached at {url}")));
+    if report.missing.is_empty() {
+        good &= say("broker", "topology", Ok("everything is there".to_owned()));
+    } else {
+        let missing = report.missing.join(", ");
+        let text = format!("missing: {missing}; the worker declares it at start where rabbitmq.topology = \"apply\"");
+        good &= say("broker", "topology", Err(text));
+    }
+    good
+}
+
+async fn check_site(site: &Site) -> bool {
+    let name = site.name.as_str();
+    let media = site.media.verify_reachable().await;
+    let reached = media.is_ok();
+    let mut good = say(name, "media service", media.map_err(|failure| explain(&failure)));
+    if reached {
+        let endpoint = site.media.verify_streaming_endpoint(None).await;
+        let host = endpoint.map(|endpoint| format!("running at {}", endpoint.host_name));
+        good &= say(name, "streaming", host.map_err(|failure| explain(&failure)));
+    }
+    let storage = site.storage.verify_reachable().await;
+    good & say(
+        name,
+        "storage",
+        storage.map(|()| "reached, key accepted".to_owned()).map_err(|failure| explain(&failure)),
+    )
+}
+
+fn explain(failure: &Failure) -> String {
+    failure.hint.as_deref().map_or_else(|| failure.to_string(), |hint| format!("{failure}; {hint}"))
+}
+
+fn say(who: &str, what: &str, found: Result<String, String>) -> bool {
+    let (word, text) = match &found {
+        Ok(text) => ("ok", text),
+        Err(text) => ("FAILED", text),
+    };
+    println!("{who:<10} {what:<14} {word:<7} {text}");
+    found.is_ok()
+}

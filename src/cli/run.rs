@@ -1,0 +1,48 @@
+//! `run`: wires the house and works until a signal.
+
+use std::sync::Arc;
+
+use super::Exit;
+use crate::replication::AllSites;
+use crate::settings::Settings;
+use crate::worker::{self, Context, Drained};
+
+/// Works until SIGTERM or SIGINT.
+pub async fn run(settings: &Settings) -> Exit {
+    if let Some(problem) = problem(settings) {
+        eprintln!("{problem}");
+        return Exit::BadSettings;
+    }
+    for line in settings.to_lines() {
+        tracing::info!("{line}");
+    }
+    let sites = match AllSites::connect(settings) {
+        Ok(sites) => sites,
+        Err(failure) => {
+            eprintln!("{failure}");
+            return Exit::BadSettings;
+        }
+    };
+    let shutdown = match worker::listen_for_signals() {
+        Ok(shutdown) => shutdown,
+        Err(error) => {
+            eprintln!("signals cannot be handled: {error}");
+            return Exit::Failed;
+        }
+    };
+    match worker::run(Arc::new(Context::new(settings, sites)), &shutdown).await {
+        Drained::Whole => Exit::Done,
+        Drained::CutShort => Exit::CutShort,
+    }
+}
+
+/// What a worker needs and other commands do not.
+fn problem(settings: &Settings) -> Option<&'static str> {
+    if settings.rabbitmq.url.is_none() {
+        return Some("rabbitmq.url: is missing: set it, or rabbitmq.url_file");
+    }
+    settings
+        .routes
+        .is_empty()
+        .then_some("routes: there is none: say with [routes.<source>] replicas = [...] what is replicated to where")
+}

@@ -1,0 +1,150 @@
+//! Registers the copied files with the replica's media service, described as at the source.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::sites::Site;
+use super::source::SourceAsset;
+use super::verify::VerifiedCopy;
+use crate::failure::Failure;
+use crate::model::{Asset, AssetFile};
+
+/// How soon to look again for files that the service has not registered yet.
+const REGISTRATION_CHECK: Duration = Duration::from_secs(5);
+
+/// Evidence that the replica asset is complete for its media service. A locator is made only with one of these.
+#[derive(Debug)]
+pub struct RegisteredFiles {
+    asset_id: String,
+}
+
+impl RegisteredFiles {
+    /// The replica asset.
+    pub fn asset_id(&self) -> &str {
+        &self.asset_id
+    }
+}
+
+/// Does: registers the files, checks that the registered set equals the blobs, then sets MIME types and, last, the primary file.
+/// Safe to repeat because: it registers only when names are missing and describes only what differs.
+/// Fails as: `NeedsMoreTime` while the service has not registered all, `Permanent` when it registered something else.
+pub async fn register_files(
+    source: &SourceAsset,
+    replica: &Asset,
+    verified: &VerifiedCopy,
+    site: &Site,
+) -> Result<RegisteredFiles, Failure> {
+    let mut files = site.media.list_files(&replica.id).await?;
+    if compare(verified, &files).is_err() {
+        site.media.register_files(&replica.id).await?;
+        files = site.media.list_files(&replica.id).await?;
+    }
+    compare(verified, &files).map_err(|failure| failure.at_site(&site.name))?;
+    for (file, change) in changes(source, &files) {
+        site.media.describe_file(&file.id, change.primary, change.mime_type).await?;
+    }
+    Ok(RegisteredFiles { asset_id: replica.id.clone() })
+}
+
+/// The registered set against the blobs. Nested blobs are never registered: a file's name may hold no slash
+/// (contract ams-v2, sections 3 and 4.1).
+fn compare(verified: &VerifiedCopy, files: &[AssetFile]) -> Result<(), Failure> {
+    let registered: BTreeMap<&str, u64> = files.iter().map(|file| (file.name.as_str(), file.size_bytes)).collect();
+    let blobs = || verified.listing().blobs().iter().filter(|blob| !blob.name.contains('/'));
+    if let Some(blob) = blobs().find(|blob| !registered.contains_key(blob.name.as_str())) {
+        let message = format!("'{}' is not registered as a file of the replica yet", blob.name);
+        return Err(Failure::needs_more_time("files-not-registered", message, REGISTRATION_CHECK));
+    }
+    let wrong = blobs().find(|blob| registered.get(blob.name.as_str()) != Some(&blob.size_bytes));
+    let stray = files.iter().find(|file| verified.listing().find(&file.name).is_none());
+    let message = match (wrong, stray) {
+        (None, None) => return Ok(()),
+        (Some(blob), _) => format!(
+            "'{}' is registered at the replica with another size than its blob's {}",
+            blob.name, blob.size_bytes
+        ),
+        (None, Some(file)) => format!("'{}' is registered at the replica but has no blob", file.name),
+    };
+    Err(Failure::permanent("files-differ", message)
+        .with_hint("delete that file's entry (or the whole replica asset) at the replica's media service, then replay"))
+}
+
+/// One correction of a file's description.
+#[derive(Debug, PartialEq, Eq)]
+struct Change<'a> {
+    primary: Option<bool>,
+    mime_type: Option<&'a str>,
+}
+
+/// What must change so that the files are described as at the source. A second primary is refused by the service, so
+/// wrong primaries are cleared first and the right one is set last.
+fn changes<'a>(source: &'a SourceAsset, files: &'a [AssetFile]) -> Vec<(&'a AssetFile, Change<'a>)> {
+    let at_source: BTreeMap<&str, &AssetFile> = source.files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let primary = source.files.iter().find(|file| file.is_primary).map_or(source.manifest.as_str(), |file| &file.name);
+    let mut found: Vec<_> = files
+        .iter()
+        .filter_map(|file| {
+            let wanted = at_source.get(file.name.as_str()).and_then(|file| file.mime_type.as_deref());
+            let mime_type = wanted.filter(|wanted| file.mime_type.as_deref() != Some(wanted));
+            let is_primary = file.name == primary;
+            let primary = (file.is_primary != is_primary).then_some(is_primary);
+            (mime_type.is_some() || primary.is_some()).then_some((file, Change { primary, mime_type }))
+        })
+        .collect();
+    found.sort_by_key(|(_, change)| match change.primary {
+        Some(false) => 0,
+        None => 1,
+        Some(true) => 2,
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, is_primary: bool, mime_type: Option<&str>) -> AssetFile {
+        AssetFile {
+            id: name.into(),
+            name: name.into(),
+            size_bytes: 1,
+            is_primary,
+            mime_type: mime_type.map(Into::into),
+            is_encrypted: false,
+        }
+    }
+
+    #[test]
+    fn wrong_primaries_go_first_the_right_one_comes_last_and_equal_files_are_left_alone() {
+        let asset = Asset {
+            id: "a".into(),
+            name: "a".into(),
+            alternate_id: None,
+            container: "c".into(),
+            static_encryption: None,
+            created: None,
+        };
+        let files = vec![
+            file("a.ism", true, None),
+            file("a.mp4", false, Some("video/mp4")),
+            file("b.mp4", false, Some("video/mp4")),
+        ];
+        let source = SourceAsset { asset, files, manifest: "a.ism".into() };
+        let replica = [
+            file("a.ism", false, None),
+            file("a.mp4", false, None),
+            file("b.mp4", false, Some("video/mp4")),
+            file("c.txt", true, None),
+        ];
+        let found: Vec<_> =
+            changes(&source, &replica).into_iter().map(|(file, change)| (file.name.as_str(), change)).collect();
+        assert_eq!(
+            found,
+            [
+                ("c.txt", Change { primary: Some(false), mime_type: None }),
+                ("a.mp4", Change { primary: None, mime_type: Some("video/mp4") }),
+                ("a.ism", Change { primary: Some(true), mime_type: None }),
+            ]
+        );
+    }
+}

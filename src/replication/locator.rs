@@ -1,0 +1,94 @@
+//! The two locators: the source's, made where there is none, and its twin at the replica with the same id and validity.
+
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::files::RegisteredFiles;
+use super::sites::{Site, Sites};
+use super::source::SourceAsset;
+use crate::failure::Failure;
+use crate::model::{LocatorId, ReplicationJob, StreamingLocator};
+
+/// A locator that ends sooner than this is not worth replicating; a new one is made.
+const SHORTEST_VALIDITY: Duration = Duration::minutes(1);
+
+/// Does: finds the asset's newest unexpired streaming locator, or makes one where the setting allows it.
+/// Safe to repeat because: the id of a locator we make is derived from the asset, so a second try finds the first one's.
+/// Fails as: `Permanent` when there is none and none may be made.
+pub async fn ensure_source_locator(
+    job: &ReplicationJob,
+    source: &SourceAsset,
+    sites: &Sites,
+) -> Result<StreamingLocator, Failure> {
+    let site = &sites.source;
+    let now = OffsetDateTime::now_utc();
+    if let Some(found) = newest_unexpired(site.media.list_locators(&source.asset.id).await?, now) {
+        return Ok(found);
+    }
+    if !sites.settings.create_source_locator {
+        return Err(Failure::permanent(
+            "source-not-published",
+            "asset has no unexpired streaming locator at the source",
+        )
+        .with_hint("publish the asset at the source, or set replication.create_source_locator = true, and replay")
+        .at_site(&site.name));
+    }
+    let start = now - Duration::minutes(i64::from(sites.settings.locator_start_minutes_ago));
+    let until = job.valid_until.unwrap_or(start + Duration::days(i64::from(sites.settings.locator_days)));
+    if until < now + SHORTEST_VALIDITY {
+        return Err(Failure::permanent("validity-over", "the message's `validUntil` has passed")
+            .with_hint("discard this message: the asset was not to be streamed any longer")
+            .at_site(&site.name));
+    }
+    let id = LocatorId(Uuid::new_v5(&Uuid::NAMESPACE_URL, source.asset.id.as_bytes()));
+    site.media.ensure_locator(Some(id), &source.asset.id, Some(start), until, None).await
+}
+
+/// The one that was started last and still lasts; one that has not begun yet only when no other is left.
+fn newest_unexpired(locators: Vec<StreamingLocator>, now: OffsetDateTime) -> Option<StreamingLocator> {
+    let lasting = locators.into_iter().filter(|locator| locator.expires > now + SHORTEST_VALIDITY);
+    lasting.max_by_key(|locator| (locator.start.is_none_or(|start| start <= now), locator.start, locator.expires))
+}
+
+/// Does: publishes the replica under the same locator id, with the same start, expiry and name.
+/// Safe to repeat because: it looks by id first; a conflict is resolved by looking again.
+/// Fails as: `Permanent` when another asset, or another account of the same data centre, holds the id.
+pub async fn ensure_replica_locator(
+    files: &RegisteredFiles,
+    source: &StreamingLocator,
+    replica: &Site,
+) -> Result<StreamingLocator, Failure> {
+    let (id, name) = (Some(source.id), source.name.as_deref());
+    replica.media.ensure_locator(id, files.asset_id(), source.start, source.expires, name).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locator(number: u128, start_minutes: Option<i64>, expires_minutes: i64) -> StreamingLocator {
+        let at = |minutes| OffsetDateTime::UNIX_EPOCH + Duration::days(365) + Duration::minutes(minutes);
+        StreamingLocator {
+            id: LocatorId(Uuid::from_u128(number)),
+            asset_id: "a".into(),
+            start: start_minutes.map(at),
+            expires: at(expires_minutes),
+            path: String::new(),
+            name: None,
+        }
+    }
+
+    #[test]
+    fn the_newest_that_still_lasts_and_has_begun_is_taken() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::days(365);
+        let chosen = |locators: &[StreamingLocator]| {
+            newest_unexpired(locators.to_vec(), now).map(|locator| locator.id.0.as_u128())
+        };
+        let (expired, old, new, future) =
+            (locator(1, Some(-9), 0), locator(2, Some(-8), 90), locator(3, Some(-7), 60), locator(4, Some(5), 99));
+        assert_eq!(chosen(&[expired.clone(), old, new, future.clone()]), Some(3));
+        assert_eq!(chosen(&[expired.clone(), future]), Some(4));
+        assert_eq!(chosen(&[expired.clone(), locator(5, None, 5)]), Some(5));
+        assert_eq!(chosen(&[expired]), None);
+    }
+}

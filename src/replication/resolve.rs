@@ -1,0 +1,168 @@
+//! A request becomes jobs: which assets, from which site, to which replicas; or nothing, when it is not for us.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::sites::{AllSites, Site};
+use crate::failure::Failure;
+use crate::media_service::ams_v2::EncodingState;
+use crate::model::{AssetMark, AssetRef, EncodingJobState, ReplicationJob, ReplicationRequest, Route};
+
+/// How soon to look again at an encoding job whose own state lags behind its notification (contract ams-v2, section 7).
+const JOB_STATE_CHECK: Duration = Duration::from_secs(5);
+
+/// What a request asks for.
+#[derive(Debug, PartialEq)]
+pub enum Resolution {
+    /// One or more jobs.
+    Jobs(Vec<ReplicationJob>),
+    /// Not for us.
+    Ignored {
+        /// A stable word for counting.
+        reason: &'static str,
+        /// For the log line.
+        detail: String,
+    },
+}
+
+/// Resolves a request that a worker first saw at `received_at` and tries for the `attempt`-th time.
+///
+/// # Errors
+/// `Invalid` when it names sites that the settings do not have; `NeedsMoreTime` when its encoding job has not ended yet;
+/// otherwise what the source's media service answers.
+pub async fn resolve(
+    request: &ReplicationRequest,
+    received_at: OffsetDateTime,
+    attempt: u32,
+    all: &AllSites,
+) -> Result<Resolution, Failure> {
+    let route = find_route(request, all)?;
+    let site = all.site(&route.source)?;
+    let found = find_assets(request, site).await.map_err(|failure| failure.at_step("resolve").at_site(&site.name))?;
+    let asset_ids = match found {
+        Found::Assets(ids) => ids,
+        Found::Ignored { reason, detail } => return Ok(Resolution::Ignored { reason, detail }),
+    };
+    let job = |asset_id: &String, replica| ReplicationJob {
+        request_id: request.id.clone(),
+        asset_id: asset_id.clone(),
+        source: route.source.clone(),
+        replica,
+        finished_at: request.finished_at,
+        received_at,
+        expected: request.expected,
+        valid_until: request.valid_until,
+        attempt,
+        correlation: request.correlation.clone(),
+    };
+    let to_all = |asset_id| route.replicas.iter().map(move |replica| job(asset_id, replica.clone()));
+    Ok(Resolution::Jobs(asset_ids.iter().flat_map(to_all).collect()))
+}
+
+/// The route of a request: by its site, by the account that sent it, or the only one there is.
+fn find_route(request: &ReplicationRequest, all: &AllSites) -> Result<Route, Failure> {
+    let mut route = match (&request.site, &request.account) {
+        (Some(site), _) => {
+            let known = all.site(site)?;
+            all.routes().iter().find(|route| route.source == known.name).ok_or_else(|| {
+                Failure::invalid("no-route", format!("nothing is replicated from site '{site}': add [routes.{site}]"))
+            })?
+        }
+        (None, Some(account)) => {
+            let is_its = |route: &&Route| {
+                all.site(&route.source).is_ok_and(|site| site.media.account().eq_ignore_ascii_case(account))
+            };
+            let unknown = || {
+                Failure::invalid("unknown-account", "no site with a route has the media service account that sent this")
+            };
+            all.routes().iter().find(is_its).ok_or_else(unknown)?
+        }
+        (None, None) => match all.routes() {
+            [only] => only,
+            _ => {
+                return Err(Failure::invalid(
+                    "no-site",
+                    "message names no `site`, and the settings have not exactly one route",
+                ));
+            }
+        },
+    }
+    .clone();
+    if let Some(replica) = &request.replica {
+        if !route.replicas.contains(replica) {
+            let message = format!("nothing is replicated from site '{}' to site '{replica}'", route.source);
+            return Err(Failure::invalid("no-route", message));
+        }
+        route.replicas = vec![replica.clone()];
+    }
+    Ok(route)
+}
+
+enum Found {
+    Assets(Vec<String>),
+    Ignored { reason: &'static str, detail: String },
+}
+
+async fn find_assets(request: &ReplicationRequest, site: &Site) -> Result<Found, Failure> {
+    match &request.asset {
+        AssetRef::Id(id) => {
+            let asset = site.media.find_asset(id).await?;
+            // An asset that is gone is told about by the pipeline, with its hint.
+            let mark = asset.and_then(|asset| asset.alternate_id).and_then(|text| AssetMark::parse(&text));
+            Ok(mark.map_or_else(|| Found::Assets(vec![id.clone()]), |mark| own_replica(&mark)))
+        }
+        AssetRef::EncodingJob(id) => find_outputs(id, request.encoding_job_state, site).await,
+        AssetRef::Name(_) | AssetRef::Location { .. } => Err(Failure::permanent(
+            "asset-reference-unsupported",
+            "this kind of site knows assets by `asset.id` or `asset.job` only",
+        )
+        .with_hint("send `asset.id`; names and locations are for other kinds of sites")),
+    }
+}
+
+fn own_replica(mark: &AssetMark) -> Found {
+    Found::Ignored {
+        reason: "own-replica",
+        detail: format!("is our own replica of {} at {}", mark.asset_id, mark.source),
+    }
+}
+
+async fn find_outputs(id: &str, said: Option<EncodingJobState>, site: &Site) -> Result<Found, Failure> {
+    let job = site.media.encoding_job(id).await?;
+    match (job.state, said) {
+        (EncodingState::Error, _) | (_, Some(EncodingJobState::Error)) => {
+            ended_badly("encoding-failed", id, &job.name, site).await
+        }
+        (EncodingState::Canceled, _) | (_, Some(EncodingJobState::Canceled)) => {
+            ended_badly("encoding-canceled", id, &job.name, site).await
+        }
+        (EncodingState::Finished, _) => {
+            let outputs = site.media.encoding_job_outputs(id).await?;
+            let ours = |text: &String| AssetMark::parse(text).is_some();
+            let ids: Vec<_> = outputs
+                .into_iter()
+                .filter(|asset| !asset.alternate_id.as_ref().is_some_and(ours))
+                .map(|asset| asset.id)
+                .collect();
+            if ids.is_empty() {
+                return Ok(Found::Ignored {
+                    reason: "no-outputs",
+                    detail: format!("encoding job {id} has no output assets"),
+                });
+            }
+            Ok(Found::Assets(ids))
+        }
+        _ => Err(Failure::needs_more_time(
+            "encoding-job-not-finished",
+            format!("encoding job {id} is not finished yet"),
+            JOB_STATE_CHECK,
+        )),
+    }
+}
+
+async fn ended_badly(reason: &'static str, id: &str, name: &str, site: &Site) -> Result<Found, Failure> {
+    let errors = site.media.encoding_job_errors(id).await?;
+    let errors = if errors.is_empty() { "no task says why".to_owned() } else { errors.join("; ") };
+    Ok(Found::Ignored { reason, detail: format!("encoding job {id} '{name}': {errors}") })
+}

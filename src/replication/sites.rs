@@ -1,0 +1,132 @@
+//! The clients of all sites, made once from the settings, and the pair that one job works with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::blob_store::BlobAccount;
+use crate::failure::Failure;
+use crate::http::{HttpClient, StorageTransport};
+use crate::media_service::ams_v2::AmsV2;
+use crate::model::{PublishedSite, ReplicationJob, Route, SiteName};
+use crate::settings::{ReplicationSettings, Settings, SiteSettings};
+
+/// One data centre with its clients.
+#[derive(Debug)]
+pub struct Site {
+    /// Its name in the settings.
+    pub name: SiteName,
+    /// The kind of media service.
+    pub kind: &'static str,
+    /// Its region, for the event.
+    pub region: Option<String>,
+    /// Where its streaming endpoint is, when not where the media service says.
+    pub streaming_url: Option<Url>,
+    /// Its media service.
+    pub media: AmsV2,
+    /// Its storage account.
+    pub storage: BlobAccount,
+    /// Plays from its streaming endpoint.
+    pub player: HttpClient,
+}
+
+impl Site {
+    fn connect(
+        name: &SiteName,
+        site: &SiteSettings,
+        settings: &Settings,
+        http: &HttpClient,
+        transport: &StorageTransport,
+    ) -> Result<Self, Failure> {
+        let sas_validity = Duration::from_secs(60 * u64::from(settings.replication.sas_minutes));
+        Ok(Self {
+            name: name.clone(),
+            kind: site.kind.name(),
+            region: site.region.clone(),
+            streaming_url: site.streaming_url.clone(),
+            media: AmsV2::new(name, &site.media, http.clone(), settings.http.tries)?,
+            storage: BlobAccount::new(name, &site.storage, sas_validity, transport)?,
+            player: http.clone(),
+        })
+    }
+
+    pub(super) fn published(&self, base_url: Url) -> PublishedSite {
+        PublishedSite { name: self.name.clone(), kind: self.kind, region: self.region.clone(), base_url }
+    }
+}
+
+/// All sites and routes of the settings.
+#[derive(Debug, Clone)]
+pub struct AllSites {
+    sites: BTreeMap<SiteName, Arc<Site>>,
+    routes: Vec<Route>,
+    settings: Arc<ReplicationSettings>,
+}
+
+/// The two sites of one job.
+#[derive(Debug, Clone)]
+pub struct Sites {
+    /// Where it was encoded.
+    pub source: Arc<Site>,
+    /// Where it is to be playable too.
+    pub replica: Arc<Site>,
+    /// How the pipeline works.
+    pub settings: Arc<ReplicationSettings>,
+}
+
+impl AllSites {
+    /// Makes the clients; reaches nothing yet.
+    ///
+    /// # Errors
+    /// When a client cannot be built from checked settings, such as a key of the wrong form.
+    pub fn connect(settings: &Settings) -> Result<Self, Failure> {
+        let http =
+            HttpClient::new(&settings.http).map_err(|error| Failure::permanent("http-client", error.to_string()))?;
+        let transport = StorageTransport::new(&settings.http)?;
+        let connect = |(name, site)| {
+            Ok((SiteName::clone(name), Arc::new(Site::connect(name, site, settings, &http, &transport)?)))
+        };
+        Ok(Self {
+            sites: settings.sites.iter().map(connect).collect::<Result<_, Failure>>()?,
+            routes: settings.routes(),
+            settings: Arc::new(settings.replication.clone()),
+        })
+    }
+
+    /// Every site, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.sites.values()
+    }
+
+    /// The routes, by source.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// One site by its name.
+    ///
+    /// # Errors
+    /// `Invalid` when the settings have no such site.
+    pub fn site(&self, name: &SiteName) -> Result<&Arc<Site>, Failure> {
+        let unknown = || {
+            let known = self.sites.keys().map(SiteName::as_str).collect::<Vec<_>>().join(", ");
+            Failure::invalid("unknown-site", format!("there is no site '{name}' in the settings, only: {known}"))
+        };
+        self.sites.get(name).ok_or_else(unknown)
+    }
+
+    /// The two sites of `job`.
+    ///
+    /// # Errors
+    /// `Invalid` when the settings lack one of them.
+    pub fn pair(&self, job: &ReplicationJob) -> Result<Sites, Failure> {
+        Ok(Sites {
+            source: Arc::clone(self.site(&job.source)?),
+            replica: Arc::clone(self.site(&job.replica)?),
+            settings: Arc::clone(&self.settings),
+        })
+    }
+}

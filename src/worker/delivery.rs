@@ -1,0 +1,210 @@
+//! One delivery from its arrival to its settlement: run, decide, publish, and only then acknowledge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::context::Context;
+use super::history::History;
+use super::job::{self, Product};
+use super::letters::{self, Letter};
+use crate::events::{OutgoingEvent, encode_job, encode_replicated};
+use crate::failure::{Failure, Settlement};
+use crate::http::FullJitter;
+use crate::model::Replicated;
+use crate::rabbitmq::{Delivery, PublishError, Publisher};
+use crate::settle::{Circumstances, Outcome, decide};
+
+/// Waits between tries to publish while the broker refuses.
+const REPUBLISH: FullJitter =
+    FullJitter { base: Duration::from_millis(500), cap: Duration::from_secs(15), delays: usize::MAX };
+
+/// Handles one delivery. `ended` is cancelled when its session is lost, `hard` when the shutdown's grace is over.
+pub async fn handle(
+    context: Arc<Context>,
+    delivery: Delivery,
+    publisher: Publisher,
+    ended: CancellationToken,
+    hard: CancellationToken,
+) {
+    let history =
+        History::read(&delivery.message, &delivery.exchange, &delivery.routing_key, OffsetDateTime::now_utc());
+    let id = delivery.message.message_id.as_deref().unwrap_or("-");
+    let span = tracing::info_span!("message", id, attempt = history.attempt);
+    handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(span).await;
+}
+
+async fn handle_in_span(
+    context: &Context,
+    delivery: Delivery,
+    publisher: &Publisher,
+    ended: &CancellationToken,
+    hard: &CancellationToken,
+    history: &History,
+) {
+    let result = tokio::select! {
+        biased;
+        () = ended.cancelled() => None,
+        () = hard.cancelled() => None,
+        result = job::run(context, &delivery.message, history) => Some(result),
+    };
+    let settlement = decide(outcome(result.as_ref()), circumstances(context, history));
+    let letters = letters_for(context, &delivery, history, result.as_ref(), settlement);
+    for letter in letters {
+        if !publish_until_stored(publisher, letter, ended, hard).await {
+            return hand_back(context, delivery, ended).await;
+        }
+    }
+    if settlement == Settlement::HandBack {
+        return hand_back(context, delivery, ended).await;
+    }
+    match delivery.ack().await {
+        Ok(()) => {
+            context.count_done();
+            if let Some(result) = &result {
+                log(result, settlement, history);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "not acknowledged; it will be delivered again, which does no harm")
+        }
+    }
+}
+
+fn outcome(result: Option<&Result<Product, Failure>>) -> Outcome {
+    match result {
+        None => Outcome::Stopped,
+        Some(Ok(Product::Ignored { .. })) => Outcome::Ignored,
+        Some(Ok(_)) => Outcome::Done,
+        Some(Err(failure)) => Outcome::Failed(failure.kind),
+    }
+}
+
+fn circumstances<'a>(context: &'a Context, history: &History) -> Circumstances<'a> {
+    Circumstances {
+        attempt: history.attempt,
+        slice: history.slice,
+        age: history.age(OffsetDateTime::now_utc()),
+        deadline: context.deadline(),
+        max_attempts: context.worker.max_attempts,
+        tiers: &context.tiers,
+    }
+}
+
+/// Everything that must be stored before the delivery may be acknowledged.
+fn letters_for(
+    context: &Context,
+    delivery: &Delivery,
+    history: &History,
+    result: Option<&Result<Product, Failure>>,
+    settlement: Settlement,
+) -> Vec<Letter> {
+    let original = &delivery.message;
+    match (result, settlement) {
+        (Some(Ok(Product::Replica(replica))), _) => {
+            let event = encode_replicated(replica, &context.probe_path, OffsetDateTime::now_utc());
+            vec![letters::event(context, &event, original)]
+        }
+        (Some(Ok(Product::Split(jobs))), _) => {
+            let events: Vec<OutgoingEvent> = jobs.iter().map(encode_job).collect();
+            events.iter().map(|event| letters::split(context, event, original, history)).collect()
+        }
+        (Some(Err(failure)), Settlement::Retry { tier }) => {
+            vec![letters::again(context, original, history, failure, Some(tier), true)]
+        }
+        (Some(Err(failure)), Settlement::Continue { tier }) => {
+            vec![letters::again(context, original, history, failure, tier, false)]
+        }
+        (Some(Err(failure)), Settlement::DeadLetter(class)) => {
+            vec![letters::dead(context, original, history, failure, class.name())]
+        }
+        (Some(Err(failure)), Settlement::Park) => vec![letters::parked(context, original, history, failure)],
+        _ => Vec::new(),
+    }
+}
+
+/// Publishes until the broker has stored it. A broker that refuses is asked again, ever slower, while the delivery is
+/// kept: so a worker that cannot settle takes nothing new. `false` when the session ended or time is over.
+async fn publish_until_stored(
+    publisher: &Publisher,
+    letter: Letter,
+    ended: &CancellationToken,
+    hard: &CancellationToken,
+) -> bool {
+    let Letter { exchange, key, message } = letter;
+    let (mut refused, mut waits) = (false, REPUBLISH.build());
+    loop {
+        match publisher.publish(&exchange, &key, &message).await {
+            Ok(()) => return true,
+            Err(PublishError::Unconfirmed(error)) => {
+                tracing::warn!(error = %error, exchange, key, "publish is not confirmed; the delivery comes again");
+                return false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::error!(error = %error, exchange, key, "cannot publish; keeping the delivery and trying again");
+                }
+            }
+        }
+        let wait = waits.next().unwrap_or(REPUBLISH.cap);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = ended.cancelled() => return false,
+            () = hard.cancelled() => return false,
+        }
+    }
+}
+
+async fn hand_back(context: &Context, delivery: Delivery, ended: &CancellationToken) {
+    context.count_handed_back();
+    if ended.is_cancelled() {
+        return; // the broker has taken it back already
+    }
+    if let Err(error) = delivery.hand_back().await {
+        tracing::warn!(error = %error, "could not be handed back; the broker takes it back with the connection");
+    }
+}
+
+/// The one line that a message leaves in the log.
+fn log(result: &Result<Product, Failure>, settlement: Settlement, history: &History) {
+    match result {
+        Ok(Product::Replica(replica)) => log_replica(replica),
+        Ok(Product::Split(jobs)) => {
+            tracing::info!(jobs = jobs.len(), "split into one message for each asset and replica")
+        }
+        Ok(Product::Ignored { reason, detail }) => tracing::info!(reason, detail, "ignored"),
+        Err(failure) => {
+            let (code, kind) = (failure.code, failure.kind.name());
+            let (step, site) = (failure.step.unwrap_or("-"), failure.site.as_ref().map_or("-", |site| site.as_str()));
+            let hint = failure.hint.as_deref().unwrap_or("-");
+            match settlement {
+                Settlement::DeadLetter(class) => {
+                    let class = class.name();
+                    tracing::error!(code, class, step, site, error = %failure, hint, attempt = history.attempt, "dead letter");
+                }
+                Settlement::Park => tracing::error!(code, error = %failure, hint, "parked: the message is unusable"),
+                _ => tracing::warn!(code, kind, step, site, error = %failure, hint, ?settlement, "will be tried again"),
+            }
+        }
+    }
+}
+
+fn log_replica(replica: &Replicated) {
+    tracing::info!(
+        asset = replica.asset_id,
+        name = replica.asset_name,
+        source = %replica.source.name,
+        replica = %replica.replica.name,
+        replica_asset = replica.replica_asset_id,
+        locator = %replica.locator_id,
+        files = replica.content.files,
+        bytes = replica.content.bytes,
+        copied_files = replica.copy.copied_files,
+        copy_seconds = replica.copy.duration.as_secs_f64(),
+        "replicated"
+    );
+}

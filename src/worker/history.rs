@@ -1,0 +1,65 @@
+//! What a message has been through, read from its headers and written back to them.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::events::{format_time, parse_time};
+use crate::rabbitmq::{Headers, Message};
+
+/// Tries so far.
+pub const ATTEMPT: &str = "x-replication-attempt";
+/// Continuations so far.
+pub const SLICE: &str = "x-replication-slice";
+/// When a worker first saw it.
+pub const FIRST_SEEN: &str = "x-replication-first-seen";
+/// When it is given up.
+pub const DEADLINE: &str = "x-replication-deadline";
+/// The exchange it first came through.
+pub const SOURCE_EXCHANGE: &str = "x-replication-source-exchange";
+/// The routing key it first came with.
+pub const SOURCE_KEY: &str = "x-replication-source-key";
+
+/// What a message has been through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// Continuations before it.
+    pub slice: u32,
+    /// When a worker first saw it.
+    pub first_seen: OffsetDateTime,
+    exchange: String,
+    key: String,
+}
+
+impl History {
+    /// Reads it; a message without our headers is seen for the first time, at `now`.
+    pub fn read(message: &Message, exchange: &str, key: &str, now: OffsetDateTime) -> Self {
+        let headers = &message.headers;
+        let count = |name| headers.get_integer(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        let text = |name, first: &str| headers.get_text(name).unwrap_or(first).to_owned();
+        Self {
+            attempt: count(ATTEMPT).saturating_add(1),
+            slice: count(SLICE),
+            first_seen: headers.get_text(FIRST_SEEN).and_then(parse_time).unwrap_or(now),
+            exchange: text(SOURCE_EXCHANGE, exchange),
+            key: text(SOURCE_KEY, key),
+        }
+    }
+
+    /// Time since a worker first saw it; zero where a clock disagrees.
+    pub fn age(&self, now: OffsetDateTime) -> Duration {
+        (now - self.first_seen).try_into().unwrap_or_default()
+    }
+
+    /// Writes what the next worker must know: how many `attempts` and `slices` lie behind the message now.
+    pub fn write(&self, headers: &mut Headers, attempts: u32, slices: u32, deadline: Duration) {
+        headers.set(ATTEMPT, attempts);
+        headers.set(SLICE, slices);
+        headers.set(FIRST_SEEN, format_time(self.first_seen));
+        headers.set(DEADLINE, format_time(self.first_seen + deadline));
+        headers.set(SOURCE_EXCHANGE, self.exchange.as_str());
+        headers.set(SOURCE_KEY, self.key.as_str());
+    }
+}

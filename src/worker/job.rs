@@ -1,0 +1,78 @@
+//! Runs one message: bytes to a request, a request to jobs, a job to a replica. Knows no broker's verbs.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+
+use super::context::Context;
+use super::history::History;
+use crate::events::{Incoming, Parsed, parse};
+use crate::failure::Failure;
+use crate::model::{Replicated, ReplicationJob};
+use crate::rabbitmq::Message;
+use crate::replication::{Progress, Resolution, replicate, resolve};
+
+/// What a message came to.
+#[derive(Debug)]
+pub enum Product {
+    /// A replica to announce.
+    Replica(Box<Replicated>),
+    /// Several jobs, each to become a message of its own, so that a dead site delays nobody else's replica.
+    Split(Vec<ReplicationJob>),
+    /// Not for us.
+    Ignored {
+        /// A stable word for counting.
+        reason: &'static str,
+        /// For the log line.
+        detail: String,
+    },
+}
+
+/// Runs one message. A panic is a failed job, not a dead worker.
+pub async fn run(context: &Context, message: &Message, history: &History) -> Result<Product, Failure> {
+    let guarded = AssertUnwindSafe(run_unguarded(context, message, history)).catch_unwind();
+    guarded.await.unwrap_or_else(|panic| {
+        let message = format!("the job panicked, which is a bug: {}", panic_text(panic.as_ref()));
+        Err(Failure::transient("panicked", message).with_hint("report it with the log lines before this one"))
+    })
+}
+
+async fn run_unguarded(context: &Context, message: &Message, history: &History) -> Result<Product, Failure> {
+    let limit = context.worker.max_message_bytes;
+    if message.body.len() > limit {
+        return Err(Failure::invalid(
+            "too-large",
+            format!("body has {} bytes, {limit} are allowed", message.body.len()),
+        )
+        .with_hint("raise worker.max_message_bytes if such messages are right"));
+    }
+    let request = match parse(&incoming(message))? {
+        Parsed::Request(request) => request,
+        Parsed::Ignored { reason, detail } => return Ok(Product::Ignored { reason, detail }),
+    };
+    match resolve(&request, history.first_seen, history.attempt, &context.sites).await? {
+        Resolution::Ignored { reason, detail } => Ok(Product::Ignored { reason, detail }),
+        Resolution::Jobs(jobs) if jobs.len() != 1 => Ok(Product::Split(jobs)),
+        Resolution::Jobs(jobs) => {
+            let job = &jobs[0];
+            let sites = context.sites.pair(job)?;
+            let replica = replicate(job, &sites, &Progress::default()).await?;
+            Ok(Product::Replica(Box::new(replica)))
+        }
+    }
+}
+
+fn incoming(message: &Message) -> Incoming<'_> {
+    Incoming {
+        body: &message.body,
+        content_type: message.content_type.as_deref(),
+        message_id: message.message_id.as_deref(),
+        headers: message.headers.iter().filter_map(|(name, _)| Some((name, message.headers.get_text(name)?))).collect(),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}

@@ -1,0 +1,129 @@
+//! Writes the messages that a settlement sends: events, splits, retries, dead letters and parked messages.
+
+use time::OffsetDateTime;
+
+use super::context::Context;
+use super::history::History;
+use crate::events::OutgoingEvent;
+use crate::failure::Failure;
+use crate::rabbitmq::Message;
+
+/// Error texts in headers end here, in bytes.
+const MAX_ERROR_BYTES: usize = 2048;
+
+/// Where a message goes.
+#[derive(Debug)]
+pub struct Letter {
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key.
+    pub key: String,
+    /// The message.
+    pub message: Message,
+}
+
+/// An event of ours. Headers that belong to the trace of `cause` travel on.
+pub fn event(context: &Context, event: &OutgoingEvent, cause: &Message) -> Letter {
+    Letter {
+        exchange: context.topology.outgoing_exchange().to_owned(),
+        key: event.routing_key.clone(),
+        message: structured(event, cause),
+    }
+}
+
+/// One job of a split request, for the work queue.
+pub fn split(context: &Context, event: &OutgoingEvent, cause: &Message, history: &History) -> Letter {
+    let mut message = structured(event, cause);
+    // The split is not a try of its own, and age counts from the first message.
+    history.write(&mut message.headers, 0, 0, context.deadline());
+    Letter { exchange: context.topology.retry_exchange(), key: context.topology.now_key().to_owned(), message }
+}
+
+fn structured(event: &OutgoingEvent, cause: &Message) -> Message {
+    let mut message = Message {
+        body: event.body.clone().into(),
+        message_id: Some(event.id.clone()),
+        correlation_id: Some(event.subject.clone()),
+        content_type: Some(OutgoingEvent::CONTENT_TYPE.to_owned()),
+        kind: Some(event.kind.to_owned()),
+        timestamp: Some(OffsetDateTime::now_utc()),
+        ..Message::default()
+    };
+    for (name, value) in event.headers() {
+        message.headers.set(name, value);
+    }
+    for name in ["traceparent", "tracestate"] {
+        if let Some(value) = cause.headers.get_text(name) {
+            message.headers.set(name, value);
+        }
+    }
+    message
+}
+
+/// The delivered message again, body untouched, for the retry queue of `tier`; `None`: at once.
+pub fn again(
+    context: &Context,
+    original: &Message,
+    history: &History,
+    failure: &Failure,
+    tier: Option<usize>,
+    attempt_used: bool,
+) -> Letter {
+    let mut message = described(context, original, history, failure, attempt_used);
+    message.headers.remove("x-replication-class");
+    let key = tier.map_or_else(|| context.topology.now_key().to_owned(), |tier| context.topology.retry_key(tier));
+    Letter { exchange: context.topology.retry_exchange(), key, message }
+}
+
+/// The delivered message, body untouched, for the dead letters of `class`.
+pub fn dead(context: &Context, original: &Message, history: &History, failure: &Failure, class: &str) -> Letter {
+    let mut message = described(context, original, history, failure, true);
+    message.headers.set("x-replication-class", class);
+    Letter { exchange: context.topology.dead_exchange(), key: context.topology.dead_key(class), message }
+}
+
+/// The delivered message, body untouched, for the parked queue.
+pub fn parked(context: &Context, original: &Message, history: &History, failure: &Failure) -> Letter {
+    let mut message = described(context, original, history, failure, true);
+    message.headers.set("x-replication-class", "invalid");
+    Letter { exchange: context.topology.dead_exchange(), key: context.topology.parked_key(failure.code), message }
+}
+
+fn described(
+    context: &Context,
+    original: &Message,
+    history: &History,
+    failure: &Failure,
+    attempt_used: bool,
+) -> Message {
+    let mut message = Message { headers: original.headers.for_republishing(), ..original.clone() };
+    let headers = &mut message.headers;
+    let (attempts, slices) = if attempt_used {
+        (history.attempt, history.slice)
+    } else {
+        (history.attempt - 1, history.slice.saturating_add(1))
+    };
+    history.write(headers, attempts, slices, context.deadline());
+    headers.set("x-replication-code", failure.code);
+    headers.set("x-replication-error", shortened(&failure.message));
+    headers.set("x-replication-worker", context.name.as_str());
+    for (name, value) in [
+        ("x-replication-hint", failure.hint.as_deref()),
+        ("x-replication-step", failure.step),
+        ("x-replication-site", failure.site.as_ref().map(crate::model::SiteName::as_str)),
+    ] {
+        match value {
+            Some(value) => headers.set(name, shortened(value)),
+            None => drop(headers.remove(name)),
+        }
+    }
+    message
+}
+
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(MAX_ERROR_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
