@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::{self, Settings, SettingsError};
+use crate::settings::{self, LogFormat, Settings, SettingsError};
+use crate::telemetry;
 
 /// Makes every encoded video asset playable from a second data centre, and announces it.
 #[derive(Debug, Parser)]
@@ -48,7 +49,11 @@ pub async fn execute(arguments: Arguments) -> Exit {
             return Exit::BadSettings;
         }
     };
-    if let Err(error) = crate::telemetry::start(settings.worker.log_format, &settings.worker.log_filter) {
+    let format = match settings.worker.log_format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    if let Err(error) = telemetry::start(format, &settings.worker.log_filter) {
         eprintln!("{error}");
         return Exit::BadSettings;
     }

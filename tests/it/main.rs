@@ -1,1 +1,3 @@
 //! The one integration binary: a list of stories.
+
+mod tidy;
