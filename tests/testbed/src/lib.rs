@@ -1,4 +1,5 @@
 //! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults.
 
+pub mod emulator;
 pub mod process;
 pub mod storage;

@@ -1,0 +1,122 @@
+//! The REST service of one data centre: who may come in, in which version, and where a request goes.
+
+mod functions;
+mod read;
+mod route;
+mod write;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response};
+
+use super::doors::gate::Call;
+use super::doors::reply;
+use super::odata::format::Format;
+use super::odata::query;
+use super::odata::render::{self, Renderer};
+use super::shared::Shared;
+use super::state::AmsError;
+use route::Resource;
+
+/// One request that was let in.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) call: Call,
+    /// The account of the token.
+    pub(crate) account: String,
+    pub(crate) renderer: Renderer,
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
+/// Serves one request of a data centre's cluster.
+pub(crate) async fn serve(shared: Arc<Shared>, call: Call, data_centre: String) -> Response<Body> {
+    let echoed = ["x-ms-client-request-id", "client-request-id"]
+        .map(|name| call.headers.get(name).cloned().map(|value| (name, value)));
+    let format = Format::of_accept(&call.headers).unwrap_or(Format::Verbose);
+    let mut response = match admit(shared, call, &data_centre, format) {
+        Ok(context) => answer(context).await.unwrap_or_else(|error| render::error(&error, format)),
+        Err(response) => *response,
+    };
+    let headers = response.headers_mut();
+    headers.insert("Cache-Control", HeaderValue::from_static("no-cache"));
+    headers.insert("X-Content-Type-Options", HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+        headers.insert("request-id", id.clone());
+        headers.insert("x-ms-request-id", id);
+    }
+    for (name, value) in echoed.into_iter().flatten() {
+        headers.insert(name, value);
+    }
+    response
+}
+
+/// The token, the account's data centre and the version, in this order.
+fn admit(shared: Arc<Shared>, call: Call, data_centre: &str, format: Format) -> Result<Context, Box<Response<Body>>> {
+    let Some(account) = call.request.account.clone() else {
+        return Err(Box::new(reply::html(401, "Unauthorized")));
+    };
+    let dates = match shared.state.lock().account(&account) {
+        Ok(known) if known.data_centre == data_centre => known.switches.dates,
+        _ => {
+            let text =
+                format!("the account '{account}' is not served by this cluster: follow the front door's redirect");
+            return Err(Box::new(render::error(&AmsError::new(403, text), format)));
+        }
+    };
+    let pairs = query::pairs(call.uri.query());
+    if !has_known_version(&call.headers, &pairs) {
+        let error = AmsError::bad_request("the x-ms-version header is missing or not supported: send 2.0 to 2.19");
+        return Err(Box::new(render::error(&error, format)));
+    }
+    let renderer = Renderer { root: shared.root_of(data_centre), format, dates };
+    Ok(Context { shared, call, account, renderer, pairs })
+}
+
+/// Contract ams-v2 section 2.1: 2.0 to 2.19, in the header or as `api-version`.
+fn has_known_version(headers: &HeaderMap, pairs: &[(String, String)]) -> bool {
+    let header = headers.get("x-ms-version").and_then(|value| value.to_str().ok());
+    let version =
+        header.or_else(|| pairs.iter().find(|(name, _)| name == "api-version").map(|(_, value)| value.as_str()));
+    let minor = version.and_then(|version| version.trim().strip_prefix("2."));
+    minor.and_then(|minor| minor.parse::<u8>().ok()).is_some_and(|minor| minor <= 19)
+}
+
+async fn answer(context: Context) -> Result<Response<Body>, AmsError> {
+    let path = context.call.uri.path();
+    let resource = route::resolve(path)?;
+    // a reply with a body needs a flavour; so that nothing is created and then not shown, ask before acting
+    let needs_format = match context.call.request.method.as_str() {
+        "GET" => !matches!(
+            resource,
+            Resource::Metadata | Resource::Count(_) | Resource::NavigationCount(..) | Resource::Function(_)
+        ),
+        "POST" => !matches!(resource, Resource::Links { .. } | Resource::Action { .. }),
+        _ => false,
+    };
+    if needs_format {
+        Format::of_accept(&context.call.headers)?;
+    }
+    match context.call.request.method.clone().as_str() {
+        "GET" => match resource {
+            Resource::Function(name) => functions::call(&context, &name).await,
+            resource => read::get(&context, resource),
+        },
+        "POST" => write::post(&context, resource).await,
+        "MERGE" | "PATCH" => write::update(&context, &resource, false).await,
+        "PUT" => write::update(&context, &resource, true).await,
+        "DELETE" => write::delete(&context, &resource).await,
+        method => Err(AmsError::new(405, format!("the method {method} is not allowed"))),
+    }
+}
+
+impl Context {
+    /// Runs a rule of the state under its lock.
+    pub(crate) fn with_account<T>(
+        &self,
+        act: impl FnOnce(&mut super::state::Account) -> Result<T, AmsError>,
+    ) -> Result<T, AmsError> {
+        let mut state = self.shared.state.lock();
+        act(state.account(&self.account)?)
+    }
+}

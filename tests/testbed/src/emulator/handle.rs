@@ -1,0 +1,225 @@
+//! A running emulator: started as a library, asked for its addresses, disturbed, and stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::account_handle::AccountHandle;
+use super::config::EmulatorConfig;
+use super::doors::gate::{self, Place};
+use super::doors::listener::{self, Door};
+use super::doors::token::Mint;
+use super::doors::{acs, front_door};
+use super::faults::{Down, FaultRule};
+use super::shared::{Addresses, Shared};
+use super::state::{Account, SharedState};
+use super::traffic::{DoorKind, Requests};
+use super::{cluster, streaming};
+
+/// Notifications kept for a listener that is slow.
+const NOTIFICATIONS: usize = 1024;
+
+/// A running emulator of media services in one or more data centres. Dropping it closes its doors.
+#[derive(Debug)]
+pub struct Emulator {
+    shared: Arc<Shared>,
+    doors: Vec<(Place, Door)>,
+}
+
+/// The listeners, bound before anything is served so that everything knows every address.
+struct Listeners {
+    front_door: TcpListener,
+    acs: TcpListener,
+    clusters: BTreeMap<String, TcpListener>,
+    streaming: BTreeMap<String, TcpListener>,
+}
+
+impl Emulator {
+    /// Starts the emulator on 127.0.0.1 and returns when every door is open.
+    ///
+    /// # Errors
+    /// When a port cannot be bound, or two accounts share a name.
+    pub async fn start(config: EmulatorConfig) -> anyhow::Result<Self> {
+        let listeners = Listeners::bind(&config).await?;
+        let shared = Arc::new(Shared {
+            state: SharedState::default(),
+            mint: Mint::new(),
+            addresses: listeners.addresses()?,
+            encoder: config.encoder,
+            notifications: broadcast::channel(NOTIFICATIONS).0,
+            http: crate::storage::http_client_builder().build().context("cannot set up an HTTP client")?,
+            policies: tokio::sync::Mutex::new(()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        for account in &config.accounts {
+            let streaming_root = shared.addresses.streaming.get(&account.name).cloned().unwrap_or_default();
+            let taken =
+                shared.state.lock().accounts.insert(account.name.clone(), Account::new(account, streaming_root));
+            anyhow::ensure!(taken.is_none(), "two accounts are named '{}': give each its own name", account.name);
+        }
+        let data_centres =
+            config.accounts.iter().map(|account| (account.name.clone(), account.data_centre.clone())).collect();
+        let doors = listeners.open(&shared, &data_centres)?;
+        Ok(Self { shared, doors })
+    }
+
+    /// The base URL of the global front door, `http://127.0.0.1:<port>`; clients append `/api/`.
+    pub fn front_door_url(&self) -> &str {
+        &self.shared.addresses.front_door
+    }
+
+    /// The base URL of the token door; clients append `/v2/OAuth2-13`.
+    pub fn acs_url(&self) -> &str {
+        &self.shared.addresses.acs
+    }
+
+    /// The service root of a data centre's cluster, with its trailing slash.
+    pub fn cluster_url(&self, data_centre: &str) -> String {
+        self.shared.root_of(data_centre)
+    }
+
+    /// The base URL of an account's streaming endpoint, without a trailing slash; empty when there is no such account.
+    pub fn streaming_url(&self, account: &str) -> &str {
+        self.shared.addresses.streaming.get(account).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The data centres, in name order.
+    pub fn data_centres(&self) -> Vec<String> {
+        self.shared.addresses.clusters.keys().cloned().collect()
+    }
+
+    /// An account, to arrange and to read.
+    pub fn account(&self, name: &str) -> AccountHandle {
+        AccountHandle { shared: Arc::clone(&self.shared), name: name.to_owned() }
+    }
+
+    /// Adds a fault behind those that are still to come.
+    pub fn fault(&self, rule: FaultRule) {
+        self.shared.state.lock().faults.push(rule);
+    }
+
+    /// Forgets the faults that are still to come, and says how many there were.
+    pub fn clear_faults(&self) -> usize {
+        std::mem::take(&mut self.shared.state.lock().faults).len()
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Requests {
+        Requests(self.shared.state.lock().requests.clone())
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.state.lock().requests.clear();
+    }
+
+    /// The raw bodies of job notifications from now on.
+    pub fn notifications(&self) -> broadcast::Receiver<String> {
+        self.shared.notifications.subscribe()
+    }
+
+    /// Takes a data centre down: its cluster and its streaming endpoints refuse connections. Its storage is not touched.
+    pub fn take_down(&self, data_centre: &str) {
+        self.shared.state.lock().down.insert(data_centre.to_owned(), Down::Refused);
+        self.doors_of(data_centre).for_each(Door::take_down);
+    }
+
+    /// Makes a data centre's cluster and streaming endpoints answer 503.
+    pub fn make_unavailable(&self, data_centre: &str) {
+        self.shared.state.lock().down.insert(data_centre.to_owned(), Down::Unavailable);
+    }
+
+    /// Brings a data centre back, on the same ports and with everything it knew.
+    ///
+    /// # Errors
+    /// When somebody else took one of the ports meanwhile.
+    pub async fn bring_up(&self, data_centre: &str) -> anyhow::Result<()> {
+        self.shared.state.lock().down.remove(data_centre);
+        for door in self.doors_of(data_centre) {
+            door.bring_up().await?;
+        }
+        Ok(())
+    }
+
+    /// Closes every door and waits for the encoder to stop.
+    pub async fn shutdown(self) {
+        self.shared.stop.cancel();
+        self.doors.iter().for_each(|(_, door)| door.take_down());
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    fn doors_of<'a>(&'a self, data_centre: &'a str) -> impl Iterator<Item = &'a Door> {
+        let is_there = move |place: &Place| place.data_centre.as_deref() == Some(data_centre);
+        self.doors.iter().filter(move |(place, _)| is_there(place)).map(|(_, door)| door)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+        self.doors.iter().for_each(|(_, door)| door.take_down());
+    }
+}
+
+impl Listeners {
+    async fn bind(config: &EmulatorConfig) -> anyhow::Result<Self> {
+        let data_centres: BTreeSet<&str> = config.accounts.iter().map(|account| account.data_centre.as_str()).collect();
+        let mut clusters = BTreeMap::new();
+        for name in data_centres {
+            let port = config.ports.clusters.get(name).copied().unwrap_or(0);
+            clusters.insert(name.to_owned(), listener::bind(port).await?);
+        }
+        let mut streaming = BTreeMap::new();
+        for account in &config.accounts {
+            streaming.insert(account.name.clone(), listener::bind(account.streaming_port).await?);
+        }
+        let front_door = listener::bind(config.ports.front_door).await?;
+        Ok(Self { front_door, acs: listener::bind(config.ports.acs).await?, clusters, streaming })
+    }
+
+    fn addresses(&self) -> anyhow::Result<Addresses> {
+        let url = |listener: &TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
+        let urls = |listeners: &BTreeMap<String, TcpListener>| {
+            listeners.iter().map(|(name, listener)| Ok((name.clone(), url(listener)?))).collect::<std::io::Result<_>>()
+        };
+        Ok(Addresses {
+            front_door: url(&self.front_door)?,
+            acs: url(&self.acs)?,
+            clusters: urls(&self.clusters)?,
+            streaming: urls(&self.streaming)?,
+        })
+    }
+
+    fn open(self, shared: &Arc<Shared>, data_centres: &BTreeMap<String, String>) -> anyhow::Result<Vec<(Place, Door)>> {
+        let open = |place: Place, listener, router| -> anyhow::Result<(Place, Door)> {
+            Ok((place, Door::open(listener, router, shared.tasks.clone())?))
+        };
+        let place = |kind| Place { kind, ..Place::default() };
+        let mut doors = Vec::new();
+        let router = gate::router(Arc::clone(shared), place(DoorKind::FrontDoor), front_door::serve);
+        doors.push(open(place(DoorKind::FrontDoor), self.front_door, router)?);
+        let router = gate::router(Arc::clone(shared), place(DoorKind::Acs), acs::serve);
+        doors.push(open(place(DoorKind::Acs), self.acs, router)?);
+        for (name, listener) in self.clusters {
+            let place = Place { data_centre: Some(name.clone()), ..place(DoorKind::Cluster) };
+            let serve = move |shared, call| cluster::serve(shared, call, name.clone());
+            let router = gate::router(Arc::clone(shared), place.clone(), serve);
+            doors.push(open(place, listener, router)?);
+        }
+        for (name, listener) in self.streaming {
+            let data_centre = data_centres.get(&name).cloned();
+            let place = Place { data_centre, account: Some(name.clone()), kind: DoorKind::Streaming };
+            let serve = move |shared, call| streaming::serve(shared, call, name.clone());
+            let router = gate::router(Arc::clone(shared), place.clone(), serve);
+            doors.push(open(place, listener, router)?);
+        }
+        Ok(doors)
+    }
+}

@@ -1,0 +1,28 @@
+//! An emulator of Azure Media Services v2 over real HTTP: several data centres, accounts, streaming endpoints, and faults.
+
+mod account_handle;
+mod cluster;
+mod config;
+mod doors;
+mod faults;
+mod handle;
+mod jobs;
+mod odata;
+mod shared;
+mod state;
+mod streaming;
+mod traffic;
+mod views;
+
+pub use account_handle::AccountHandle;
+pub use config::{
+    AccountConfig, CreateFileInfos, DateStyle, EmulatorConfig, EncoderConfig, JobOutcome, Lag, Ports, PreparedFile,
+    Redirect, Switches,
+};
+pub use faults::{Down, FaultAction, FaultBody, FaultRule};
+pub use handle::Emulator;
+pub use odata::edm::Edm;
+pub use odata::schema::Set;
+pub use state::Entity;
+pub use traffic::{DoorKind, Request, Requests};
+pub use views::{AccessPolicy, Asset, AssetFile, Locator};

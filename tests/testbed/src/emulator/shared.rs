@@ -1,0 +1,59 @@
+//! What all doors of one emulator share.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::config::EncoderConfig;
+use super::doors::token::Mint;
+use super::state::{AmsError, SharedState, container_of};
+
+/// The base URLs of the doors, without trailing slashes.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    pub(crate) front_door: String,
+    pub(crate) acs: String,
+    /// By data centre.
+    pub(crate) clusters: BTreeMap<String, String>,
+    /// By account.
+    pub(crate) streaming: BTreeMap<String, String>,
+}
+
+/// The shared part of an emulator.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: SharedState,
+    pub(crate) mint: Mint,
+    pub(crate) addresses: Addresses,
+    pub(crate) encoder: EncoderConfig,
+    /// Raw JSON bodies of job notifications.
+    pub(crate) notifications: broadcast::Sender<String>,
+    /// Delivers webhooks.
+    pub(crate) http: reqwest::Client,
+    /// Held while a container's stored policies are written, so that two writers cannot overtake each other.
+    pub(crate) policies: tokio::sync::Mutex<()>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    /// The service root of a data centre, with its trailing slash.
+    pub(crate) fn root_of(&self, data_centre: &str) -> String {
+        let base = self.addresses.clusters.get(data_centre).map(String::as_str).unwrap_or_default();
+        format!("{base}/api/")
+    }
+
+    /// Makes the stored policies of an asset's container match its SAS locators.
+    pub(crate) async fn sync_stored_policies(&self, account: &str, asset_id: &str) -> Result<(), AmsError> {
+        let _writing = self.policies.lock().await;
+        let (storage, policies) = {
+            let mut state = self.state.lock();
+            let account = state.account(account)?;
+            (account.storage.clone(), account.stored_policies(asset_id))
+        };
+        let written = storage.set_stored_policies(&container_of(asset_id), &policies).await;
+        written.map_err(|error| AmsError::of_storage(&error))
+    }
+}

@@ -1,0 +1,71 @@
+//! One account: its entities by set, and finding them.
+
+use std::collections::BTreeMap;
+
+use super::{AmsError, Entity};
+use crate::emulator::config::Switches;
+use crate::emulator::odata::schema::Set;
+use crate::storage::Storage;
+
+/// One media services account.
+pub(crate) struct Account {
+    pub(crate) name: String,
+    /// The account's GUID, as notifications carry it.
+    pub(crate) id: String,
+    /// The secret that ACS expects.
+    pub(crate) key: String,
+    pub(crate) data_centre: String,
+    pub(crate) storage: Storage,
+    /// The root of its streaming endpoint, without a trailing slash.
+    pub(crate) streaming_root: String,
+    pub(crate) switches: Switches,
+    sets: BTreeMap<Set, Vec<Entity>>,
+}
+
+impl Account {
+    /// An account with a default streaming endpoint, one storage account and one media processor.
+    pub(crate) fn new(config: &crate::emulator::config::AccountConfig, streaming_root: String) -> Self {
+        let mut account = Self {
+            name: config.name.clone(),
+            id: uuid::Uuid::new_v4().to_string(),
+            key: config.key.clone(),
+            data_centre: config.data_centre.clone(),
+            storage: config.storage.clone(),
+            streaming_root,
+            switches: config.switches.clone(),
+            sets: BTreeMap::new(),
+        };
+        account.furnish();
+        account
+    }
+
+    /// The entities of a set, oldest first.
+    pub(crate) fn all(&self, set: Set) -> &[Entity] {
+        self.sets.get(&set).map_or(&[], Vec::as_slice)
+    }
+
+    /// The entities of a set, to be changed.
+    pub(crate) fn all_mut(&mut self, set: Set) -> &mut Vec<Entity> {
+        self.sets.entry(set).or_default()
+    }
+
+    pub(crate) fn find(&self, set: Set, key: &str) -> Result<&Entity, AmsError> {
+        let found = self.all(set).iter().find(|entity| entity.key().eq_ignore_ascii_case(key));
+        found.ok_or_else(|| AmsError::not_found(format_args!("{}('{key}')", set.schema().name)))
+    }
+
+    pub(crate) fn find_mut(&mut self, set: Set, key: &str) -> Result<&mut Entity, AmsError> {
+        let found = self.all_mut(set).iter_mut().find(|entity| entity.key().eq_ignore_ascii_case(key));
+        found.ok_or_else(|| AmsError::not_found(format_args!("{}('{key}')", set.schema().name)))
+    }
+
+    pub(crate) fn insert(&mut self, entity: Entity) {
+        self.all_mut(entity.set_of()).push(entity);
+    }
+
+    pub(crate) fn remove(&mut self, set: Set, key: &str) -> Result<Entity, AmsError> {
+        let all = self.all_mut(set);
+        let at = all.iter().position(|entity| entity.key().eq_ignore_ascii_case(key));
+        at.map(|at| all.remove(at)).ok_or_else(|| AmsError::not_found(format_args!("{}('{key}')", set.schema().name)))
+    }
+}

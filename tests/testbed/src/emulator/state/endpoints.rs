@@ -1,0 +1,67 @@
+//! Streaming endpoints, and the furniture that every account begins with.
+
+use super::assets::new_uuid;
+use super::{Account, AmsError, Entity};
+use crate::emulator::odata::body::Input;
+use crate::emulator::odata::edm::Edm;
+use crate::emulator::odata::schema::Set;
+
+impl Account {
+    /// The default streaming endpoint, running; the storage account; one encoder.
+    pub(super) fn furnish(&mut self) {
+        let mut endpoint = Entity::new(Set::StreamingEndpoints, format!("nb:oid:UUID:{}", new_uuid()));
+        let host = self.streaming_root.trim_start_matches("http://").to_owned();
+        endpoint.set("Name", "default").set("State", "Running").set("HostName", host).set("ScaleUnits", 0);
+        endpoint.set("CdnEnabled", false).set("StreamingEndpointVersion", "2.0").set("Description", "");
+        self.insert(endpoint);
+
+        let mut storage = Entity::new(Set::StorageAccounts, self.storage.account().to_owned());
+        storage.set("IsDefault", true);
+        self.insert(storage);
+
+        let mut encoder = Entity::new(Set::MediaProcessors, format!("nb:mpid:UUID:{}", new_uuid()));
+        encoder.set("Name", "Media Encoder Standard").set("Description", "Media Encoder Standard");
+        encoder.set("Vendor", "Microsoft").set("Version", "1.1").set("Sku", "");
+        self.insert(encoder);
+    }
+
+    pub(super) fn new_streaming_endpoint(&self, input: &Input) -> Result<Entity, AmsError> {
+        let mut endpoint = self.new_entity(Set::StreamingEndpoints, input, None)?;
+        let name = endpoint.text("Name").unwrap_or_default().to_owned();
+        if self.all(Set::StreamingEndpoints).iter().any(|other| other.text("Name") == Some(&name)) {
+            return Err(AmsError::conflict(format!("a streaming endpoint named '{name}' already exists")));
+        }
+        endpoint.set("State", "Stopped").set("HostName", self.streaming_root.trim_start_matches("http://"));
+        Ok(endpoint)
+    }
+
+    /// `Start` and `Stop`: an operation whose first reader sees it in progress.
+    pub(crate) fn act_on_endpoint(&mut self, key: &str, action: &str) -> Result<Entity, AmsError> {
+        let (passing, reached) = match action {
+            "Start" => ("Starting", "Running"),
+            "Stop" => ("Stopping", "Stopped"),
+            "Scale" => ("Scaling", "Running"),
+            _ => return Err(AmsError::not_found(action)),
+        };
+        let endpoint = self.find_mut(Set::StreamingEndpoints, key)?;
+        endpoint.set("State", reached).show_stale(1, vec![("State", Edm::from(passing))]);
+        endpoint.touch();
+        let mut operation = Entity::new(Set::Operations, format!("nb:opid:UUID:{}", new_uuid()));
+        operation.set("State", "Succeeded").set("TargetEntityId", key);
+        operation.show_stale(1, vec![("State", Edm::from("InProgress"))]);
+        self.insert(operation.clone());
+        Ok(operation)
+    }
+
+    /// Whether the default endpoint packages on the fly: running, and with a unit if it is a classic one
+    /// (contract ams-v2 sections 6 and 9).
+    pub(crate) fn can_stream(&self) -> bool {
+        self.all(Set::StreamingEndpoints).iter().find(|endpoint| endpoint.text("Name") == Some("default")).is_some_and(
+            |endpoint| {
+                let classic = endpoint.text("StreamingEndpointVersion") == Some("1.0");
+                let units = endpoint.number("ScaleUnits").unwrap_or(0);
+                endpoint.text("State") == Some("Running") && (!classic || units > 0)
+            },
+        )
+    }
+}
