@@ -1,5 +1,7 @@
 //! What operators see of a running process: log lines.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -31,7 +33,7 @@ pub enum TelemetryError {
 pub fn start(format: Format, filter: &str) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).with_target(false);
     match format {
         Format::Text => registry.with(lines).try_init()?,
         Format::Json => registry.with(lines.json().flatten_event(true)).try_init()?,

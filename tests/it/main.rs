@@ -1,3 +1,5 @@
 //! The one integration binary: a list of stories.
 
+mod replicate;
+mod support;
 mod tidy;

@@ -1,5 +1,6 @@
 //! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults.
 
+pub mod amqp;
 pub mod emulator;
 pub mod process;
 pub mod storage;

@@ -1,0 +1,78 @@
+//! The shipped program as a process: started, read, killed.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::eventually;
+
+/// A running worker; killed when dropped.
+pub struct Worker {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Worker {
+    /// Starts `stream-replicator run` with a settings file and waits until it consumes.
+    pub async fn start(config: &Path) -> Result<Self> {
+        let worker = Self::spawn(config)?;
+        worker.logs("consuming").await?;
+        Ok(worker)
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn spawn(config: &Path) -> Result<Self> {
+        let mut child = command(config).arg("run").stderr(Stdio::piped()).spawn()?;
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let written = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Ok(mut log) = written.lock() {
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+            }
+        });
+        Ok(Self { child, log })
+    }
+
+    /// Everything it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().map(|log| log.clone()).unwrap_or_default()
+    }
+
+    /// Waits until it has logged a text.
+    pub async fn logs(&self, text: &str) -> Result<()> {
+        let seen = || async { Ok(self.log().contains(text).then_some(())) };
+        eventually(&format!("log line with '{text}'"), seen).await.with_context(|| self.log())
+    }
+
+    /// SIGKILL: it gets no chance to tidy up.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("cannot be killed")
+    }
+
+    /// SIGTERM, then its exit code.
+    pub async fn terminate(mut self) -> Result<Option<i32>> {
+        let pid = self.child.id().context("has ended already")?;
+        Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        Ok(super::within("exit after SIGTERM", async { Ok(self.child.wait().await?) }).await?.code())
+    }
+}
+
+/// Runs one command of the program to its end.
+pub async fn run_once(config: &Path, arguments: &[&str]) -> Result<Output> {
+    let output = async { Ok(command(config).args(arguments).output().await?) };
+    super::within(&arguments.join(" "), output).await
+}
+
+fn command(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stream-replicator"));
+    command.env_clear().env("STREAM_REPLICATOR_CONFIG", config).kill_on_drop(true);
+    command
+}
