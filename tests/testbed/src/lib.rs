@@ -3,4 +3,5 @@
 pub mod amqp;
 pub mod emulator;
 pub mod process;
+pub mod proxy;
 pub mod storage;
