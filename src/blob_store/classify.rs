@@ -23,6 +23,7 @@ pub const CHECK_COPY_AFTER: Duration = Duration::from_secs(30);
 /// The service's text is cut after so many characters.
 const LONGEST_MESSAGE: usize = 300;
 
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
 const COPY_SOURCE_STATUS: HeaderName = HeaderName::from_static("x-ms-copy-source-status-code");
 
@@ -41,7 +42,8 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Answer {
     status: u16,
-    /// Such as `ServerBusy` (Azure Storage REST, "Status and error codes"); empty when something else answered.
+    /// Such as `ServerBusy` (Azure Storage REST, "Status and error codes"); the service always gives one, so it is
+    /// empty only when something else answered.
     code: String,
     message: String,
     /// What the copy's source answered to the service.
@@ -52,10 +54,9 @@ pub struct Answer {
 impl From<azure_core::Error> for Refusal {
     fn from(error: azure_core::Error) -> Self {
         match error.kind() {
-            ErrorKind::HttpResponse { status, error_code, raw_response } => {
-                let (status, code) = (u16::from(*status), error_code.clone().unwrap_or_default());
-                let raw = raw_response.clone();
-                Self::Answer(Answer::new(status, code, raw.as_deref(), StorageError::try_from(error).ok()))
+            ErrorKind::HttpResponse { status, raw_response, .. } => {
+                let (status, raw) = (u16::from(*status), raw_response.clone());
+                Self::Answer(Answer::new(status, raw.as_deref(), StorageError::try_from(error).ok()))
             }
             ErrorKind::Connection | ErrorKind::Io | ErrorKind::DataConversion => Self::Unreachable(chain(&error)),
             _ => Self::Unsendable(chain(&error)),
@@ -64,8 +65,9 @@ impl From<azure_core::Error> for Refusal {
 }
 
 impl Answer {
-    fn new(status: u16, code: String, raw: Option<&RawResponse>, body: Option<StorageError>) -> Self {
+    fn new(status: u16, raw: Option<&RawResponse>, body: Option<StorageError>) -> Self {
         let headers = raw.map(RawResponse::headers);
+        let code = headers.and_then(|headers| headers.get_optional_string(&ERROR_CODE)).unwrap_or_default();
         let source_header = headers.and_then(|headers| headers.get_optional_str(&COPY_SOURCE_STATUS));
         let (body_status, message) = body.map(|body| (body.copy_source_status_code, body.message)).unwrap_or_default();
         let retry_after = headers
@@ -136,7 +138,10 @@ impl Refusal {
                 Failure::permanent("storage-request", format!("{doing}: the request cannot be made ({why})"))
             }
             Self::Answer(answer) => {
-                let mut told = format!("{doing}: the storage service answers {} {}", answer.status, answer.code);
+                let mut told = format!("{doing}: the storage service answers {}", answer.status);
+                if !answer.code.is_empty() {
+                    let _ = write!(told, " {}", answer.code);
+                }
                 if let Some(status) = answer.copy_source_status {
                     let _ = write!(told, ", as the source answers {status}");
                 }
@@ -148,13 +153,14 @@ impl Refusal {
         }
     }
 
-    /// Whether the service does not know this operation at all; Azurite has no Put Blob From URL.
+    /// Whether the service says that it does not have this operation.
     pub fn is_not_implemented(&self) -> bool {
-        self.is_answer(|answer| {
-            answer.status == 501
-                || (matches!(answer.status, 400 | 500)
-                    && (answer.code == "APINotImplemented" || answer.message.contains("not implemented")))
-        })
+        self.is_answer(|answer| answer.status == 501 || answer.code == "APINotImplemented")
+    }
+
+    /// Whether the request broke whatever answered: Azurite's answer to Put Blob From URL, which it does not have.
+    pub fn is_bare_error(&self) -> bool {
+        self.is_answer(|answer| matches!(answer.status, 400 | 500) && answer.code.is_empty())
     }
 
     /// Whether the source is larger than this operation takes.

@@ -101,19 +101,25 @@ struct BlobCopy<'a> {
 
 impl BlobCopy<'_> {
     async fn run(&self) -> Result<(), Failure> {
-        let missing = &self.target.lacks_put_from_url;
-        let mut operation = Operation::first(self.blob.size_bytes, !missing.load(Ordering::Relaxed));
+        let lacks_put_from_url = &self.target.lacks_put_from_url;
+        let mut operation = Operation::first(self.blob.size_bytes, !lacks_put_from_url.load(Ordering::Relaxed));
+        let mut seems_missing = false;
         loop {
             let refusal = match self.start(operation).await {
-                Ok(progress) => return self.settle(progress).await,
+                Ok(progress) => {
+                    // now that another way works, it was no passing trouble
+                    lacks_put_from_url.fetch_or(seems_missing, Ordering::Relaxed);
+                    return self.settle(progress).await;
+                }
                 Err(refusal) => refusal,
             };
-            if operation == Operation::PutFromUrl && refusal.is_not_implemented() {
-                missing.store(true, Ordering::Relaxed);
-            }
-            let another = refusal.is_not_implemented() || refusal.is_too_large();
-            match operation.next(self.blob.size_bytes).filter(|_| another) {
-                Some(next) => operation = next,
+            let missing =
+                refusal.is_not_implemented() || (operation == Operation::PutFromUrl && refusal.is_bare_error());
+            match operation.next(self.blob.size_bytes).filter(|_| missing || refusal.is_too_large()) {
+                Some(next) => {
+                    seems_missing |= missing && operation == Operation::PutFromUrl;
+                    operation = next;
+                }
                 None => return Err(refusal.failure(&self.doing())),
             }
         }

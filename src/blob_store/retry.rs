@@ -5,6 +5,7 @@ use std::time::Duration;
 use backon::Retryable;
 
 use crate::failure::Failure;
+use crate::http::FullJitter;
 
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -16,7 +17,7 @@ where
     Answer: Future<Output = Result<T, Failure>>,
 {
     let mut looked_again = false;
-    call.retry(Waits { left: tries.saturating_sub(1), ceiling: FIRST_WAIT })
+    call.retry(FullJitter { base: FIRST_WAIT, cap: LONGEST_WAIT, delays: tries.saturating_sub(1) })
         .when(move |failure: &Failure| match failure.code {
             // the listing that named this version is out of date: only a new listing helps
             "source-changed" => false,
@@ -31,21 +32,4 @@ where
         })
         .notify(|failure, wait| tracing::debug!(code = failure.code, ?wait, "storage call is tried again: {failure}"))
         .await
-}
-
-/// Full jitter: anything from nothing to a ceiling that doubles.
-struct Waits {
-    left: usize,
-    ceiling: Duration,
-}
-
-impl Iterator for Waits {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.left = self.left.checked_sub(1)?;
-        let wait = self.ceiling.mul_f64(rand::random());
-        self.ceiling = (self.ceiling * 2).min(LONGEST_WAIT);
-        Some(wait)
-    }
 }

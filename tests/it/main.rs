@@ -1,5 +1,6 @@
 //! The one integration binary: a list of stories.
 
+mod blob_store;
 mod replicate;
 mod support;
 mod tidy;

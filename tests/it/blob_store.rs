@@ -1,0 +1,176 @@
+//! The blob store room against a real Azurite: listing, copying on the server side, and what refusals become.
+
+#[path = "blob_store/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use stream_replicator::failure::FailureKind;
+use stream_replicator::model::{Blob, BlobKind, CopyStatus, METADATA_SOURCE_ETAG};
+use testbed::storage::{PutKind, PutOptions};
+use world::{AWKWARD_NAMES, World, account_at, exposes, options, settings};
+
+#[tokio::test]
+async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    for name in AWKWARD_NAMES {
+        world.west.put(&container, name, name, options()).await?;
+    }
+    let of_kind = |blob_type| PutOptions { blob_type, ..options() };
+    world.west.put(&container, "staged", "abc", of_kind(PutKind::Staged)).await?;
+    world.west.put(&container, "page", vec![7_u8; 512], of_kind(PutKind::Page)).await?;
+    world.west.put(&container, "append", "abc", of_kind(PutKind::Append)).await?;
+    world.west.snapshot(&container, AWKWARD_NAMES[0]).await?;
+
+    let listing = world.source.clone().with_page_size(4).list(&container).await?;
+    let mut expected: Vec<&str> = AWKWARD_NAMES.to_vec();
+    expected.extend(["staged", "page", "append"]);
+    expected.sort_unstable();
+    assert_eq!(listing.blobs().iter().map(|blob| blob.name.as_str()).collect::<Vec<_>>(), expected);
+
+    let blob = listing.find(AWKWARD_NAMES[0]).unwrap();
+    let head = world.west.head(&container, AWKWARD_NAMES[0]).await?.unwrap();
+    assert_eq!((blob.size_bytes, &blob.etag, blob.kind), (head.size, &head.etag, BlobKind::Block));
+    assert_eq!(blob.properties.content_type.as_deref(), Some("video/mp4"));
+    assert_eq!(blob.properties.cache_control.as_deref(), Some("max-age=60"));
+    assert_eq!(blob.properties.content_encoding.as_deref(), Some("identity"));
+    assert_eq!(blob.properties.content_language.as_deref(), Some("de"));
+    assert_eq!(blob.properties.content_disposition.as_deref(), Some("inline"));
+    assert_eq!((&blob.properties.content_md5, head.content_md5.is_some()), (&head.content_md5, true));
+    assert_eq!(blob.metadata.get("cms").map(String::as_str), Some("4711; \"x\" <y>"));
+    assert_eq!((blob.copy_status, blob.last_modified.is_some()), (None, true));
+
+    let staged = listing.find("staged").unwrap();
+    assert_eq!((staged.kind, &staged.properties.content_md5), (BlobKind::Block, &None));
+    assert_eq!(listing.find("page").unwrap().kind, BlobKind::Page);
+    assert_eq!(listing.find("append").unwrap().kind, BlobKind::Append);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_container_is_an_empty_listing_and_a_missing_one_a_permanent_failure() -> Result<()> {
+    let world = World::start().await?;
+    assert_eq!(world.source.list(&world.container().await?).await?.blobs(), []);
+    let failure = world.source.list("no-such-container").await.unwrap_err();
+    assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "container-missing"));
+    assert!(failure.hint.unwrap().contains("lost its container"));
+    assert_eq!(failure.site.unwrap().to_string(), "west");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    for name in AWKWARD_NAMES {
+        world.west.put(&container, name, name, options()).await?;
+    }
+    world.west.put(&container, "empty", "", options()).await?;
+    world.west.put(&container, "plain", "abc", PutOptions::default()).await?;
+    world.west.put(&container, "no md5", "abc", PutOptions { blob_type: PutKind::Staged, ..options() }).await?;
+    // an older copy, longer and with other headers, is overwritten
+    world.east.put(&container, "plain", "something else", options()).await?;
+
+    let source = world.source.list(&container).await?;
+    for blob in source.blobs() {
+        world.replica.copy_from(&container, &world.source, &container, blob).await?;
+    }
+    let replica = world.replica.list(&container).await?;
+    assert_eq!(source.differences(&replica), []);
+    for (blob, copy) in source.blobs().iter().zip(replica.blobs()) {
+        assert_eq!(copy.metadata.get(METADATA_SOURCE_ETAG), Some(&blob.etag), "{}", blob.name);
+        assert_eq!(copy.copy_status, Some(CopyStatus::Success));
+        assert!(blob.is_complete_in(copy), "{}", blob.name);
+        let bytes = world.east.get(&container, &blob.name, None).await?.unwrap().bytes;
+        assert_eq!(bytes, world.west.get(&container, &blob.name, None).await?.unwrap().bytes);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_that_changed_or_went_since_the_listing_is_not_copied() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    world.west.put(&container, "a", "first", options()).await?;
+    let listing = world.source.list(&container).await?;
+    let blob = listing.find("a").unwrap();
+
+    world.west.put(&container, "a", "second", options()).await?;
+    let failure = world.copy(&container, blob).await.unwrap_err();
+    assert_eq!((failure.is_transient(), failure.code), (true, "source-changed"));
+    assert!(failure.message.contains("changed during the copy"), "{failure}");
+
+    world.west.delete(&container, "a").await?;
+    let failure = world.copy(&container, blob).await.unwrap_err();
+    assert_eq!((failure.is_transient(), failure.code), (true, "source-gone"));
+    assert_eq!(failure.site.unwrap().to_string(), "west");
+    assert_eq!(world.east.head(&container, "a").await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_into_a_lost_container_is_a_permanent_failure_of_the_replica() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    world.west.put(&container, "a", "x", options()).await?;
+    let blob = world.source.list(&container).await?.blobs()[0].clone();
+    world.east.delete_container(&container).await?;
+    let failure = world.copy(&container, &blob).await.unwrap_err();
+    assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "container-missing"));
+    assert_eq!(failure.site.unwrap().to_string(), "east");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    world.west.put(&container, "a", "x", options()).await?;
+    let blob: Blob = world.source.list(&container).await?.blobs()[0].clone();
+    let wrong = account_at(world.west.endpoint().as_str(), "west", world.east.key_base64(), &settings())?;
+
+    let failures = [
+        (wrong.list(&container).await.unwrap_err(), "storage-denied"),
+        (wrong.verify_reachable().await.unwrap_err(), "storage-denied"),
+        (wrong.copy_from(&container, &world.replica, &container, &blob).await.unwrap_err(), "storage-denied"),
+        (wrong.delete(&container, "a").await.unwrap_err(), "storage-denied"),
+        (world.replica.copy_from(&container, &wrong, &container, &blob).await.unwrap_err(), "source-denied"),
+    ];
+    for (failure, code) in failures {
+        assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, code), "{failure}");
+        assert_eq!(failure.site.as_ref().unwrap().to_string(), "west", "{failure}");
+        assert!(failure.hint.is_some());
+        assert!(!exposes(&failure, &[world.east.key_base64(), world.west.key_base64()]), "{failure:?}");
+    }
+    assert!(!format!("{wrong:?}").contains(world.east.key_base64()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_tells_an_unreachable_service_from_one_that_answers() -> Result<()> {
+    let world = World::start().await?;
+    world.source.verify_reachable().await?;
+
+    // a port that was free a moment ago: nobody listens there
+    let address = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let silent = account_at(&format!("http://{address}/west"), "west", world.west.key_base64(), &settings())?;
+    let failure = silent.verify_reachable().await.unwrap_err();
+    assert_eq!((failure.is_transient(), failure.code), (true, "storage-unreachable"));
+    assert!(failure.message.contains("refused"), "the cause is told: {failure}");
+    assert!(!exposes(&failure, &[world.west.key_base64()]), "{failure:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn deleting_twice_is_as_good_as_once() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    world.east.put(&container, AWKWARD_NAMES[0], "x", options()).await?;
+    for _ in 0..2 {
+        tokio::time::timeout(Duration::from_secs(30), world.replica.delete(&container, AWKWARD_NAMES[0])).await??;
+    }
+    assert_eq!(world.replica.list(&container).await?.blobs(), []);
+    Ok(())
+}
