@@ -1,6 +1,7 @@
 //! The blob store room against a real Azurite: listing, copying on the server side, and what refusals become.
 
-#[path = "blob_store/world.rs"]
+mod answers;
+mod scripted;
 mod world;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use anyhow::Result;
 use stream_replicator::failure::FailureKind;
 use stream_replicator::model::{Blob, BlobKind, CopyStatus, METADATA_SOURCE_ETAG};
 use testbed::storage::{PutKind, PutOptions};
-use world::{AWKWARD_NAMES, World, account_at, exposes, options, settings};
+use world::{AWKWARD_NAMES, Log, World, account_at, exposes, options, settings};
 
 #[tokio::test]
 async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result<()> {
@@ -145,6 +146,27 @@ async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> 
         assert!(!exposes(&failure, &[world.east.key_base64(), world.west.key_base64()]), "{failure:?}");
     }
     assert!(!format!("{wrong:?}").contains(world.east.key_base64()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_log_line_tells_a_signature() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    world.west.put(&container, "a", "x", options()).await?;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let guard = tracing::subscriber::set_default(subscriber.finish());
+    let blob = world.source.list(&container).await?.blobs()[0].clone();
+    world.copy(&container, &blob).await?;
+    world.copy("no-such-container", &blob).await.unwrap_err();
+    drop(guard);
+    let text = log.text();
+    let bad: Vec<&str> = text.lines().filter(|line| line.contains("sig=") && !line.contains("sig=REDACTED")).collect();
+    assert!(text.contains("storage call is tried again") || text.contains("DEBUG"), "nothing was logged");
+    assert_eq!(bad, [""; 0]);
     Ok(())
 }
 

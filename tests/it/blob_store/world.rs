@@ -1,5 +1,7 @@
 //! Two storage accounts of one Azurite, seen by the testbed's client and by ours.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -99,4 +101,24 @@ pub fn options() -> PutOptions {
 pub fn exposes(failure: &Failure, secrets: &[&str]) -> bool {
     let printed = format!("{failure} {failure:?} {failure:#?} {:?}", failure.hint);
     printed.contains("sig=") || secrets.iter().any(|secret| printed.contains(secret))
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        self.0.lock().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().map_or_else(|_| Err(io::ErrorKind::Other.into()), |mut log| log.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
