@@ -1,6 +1,7 @@
 //! The blob store room against a real Azurite: listing, copying on the server side, and what refusals become.
 
 mod answers;
+mod faults;
 mod scripted;
 mod world;
 

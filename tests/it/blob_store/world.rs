@@ -12,6 +12,7 @@ use stream_replicator::model::Blob;
 use stream_replicator::settings::{HttpSettings, Secret, StorageSettings};
 use testbed::process::shared;
 use testbed::storage::{PutOptions, Storage};
+use url::Url;
 use uuid::Uuid;
 
 /// Names that break where a name is not percent-encoded exactly once.
@@ -36,9 +37,15 @@ pub struct World {
 }
 
 impl World {
+    /// Both accounts of the shared Azurite.
     pub async fn start() -> Result<Self> {
+        Self::at(shared().await?.azurite()).await
+    }
+
+    /// The same through another address.
+    pub async fn at(address: &Url) -> Result<Self> {
         let shared = shared().await?;
-        let (west, east) = (shared.storage("west")?, shared.storage("east")?);
+        let (west, east) = (shared.storage_at(address, "west")?, shared.storage_at(address, "east")?);
         let ours = |storage: &Storage| {
             account_at(storage.endpoint().as_str(), storage.account(), storage.key_base64(), &settings())
         };

@@ -1,0 +1,72 @@
+//! Copying between two accounts of a real Azurite behind a proxy that misbehaves.
+
+use anyhow::{Context, Result};
+use stream_replicator::model::{Difference, Listing};
+use testbed::proxy::{Action, CopyOutcome, FaultProxy, Rule};
+
+use crate::blob_store::world::{AWKWARD_NAMES, World, options};
+
+/// A world behind a proxy, with some blobs in a container of the source.
+async fn behind_proxy() -> Result<(World, FaultProxy, String, Listing)> {
+    let direct = World::start().await?;
+    let container = direct.container().await?;
+    for name in AWKWARD_NAMES {
+        direct.west.put(&container, name, name, options()).await?;
+    }
+    let azurite = direct.west.endpoint().socket_addrs(|| None)?;
+    let proxy = FaultProxy::start(*azurite.first().context("azurite has an address")?).await?;
+    let world = World::at(proxy.url()).await?;
+    let listing = world.source.list(&container).await?;
+    Ok((world, proxy, container, listing))
+}
+
+#[tokio::test]
+async fn passing_trouble_is_tried_through() -> Result<()> {
+    let (world, proxy, container, source) = behind_proxy().await?;
+    // each meets another blob, so that none meets more than two: there are three tries
+    let faults = [
+        Rule::answer(503, "ServerBusy").path("segment").times(2),
+        Rule::answer_after(500, "OperationTimedOut").path("100").times(1),
+        Rule::new(Action::Cut).path("what").times(1),
+        Rule::new(Action::CutAfter).path("part").times(1),
+        Rule::answer(403, "CannotVerifyCopySource").path("manifest").times(1),
+        Rule::answer(503, "ServerBusy").query("comp=list").times(1),
+    ];
+    let faults = faults.map(|rule| proxy.fault(rule));
+    for blob in source.blobs() {
+        world.copy(&container, blob).await?;
+    }
+    assert_eq!(source.differences(&world.replica.list(&container).await?), []);
+    assert_eq!(faults.map(|fault| fault.hits()), [2, 1, 1, 1, 1, 1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_that_the_service_queues_is_awaited() -> Result<()> {
+    let (world, proxy, container, source) = behind_proxy().await?;
+    let queued = Rule::pending_copy(Some(1), CopyOutcome::Success).header("x-ms-requires-sync").times(1);
+    let queued = proxy.fault(queued);
+    world.copy(&container, &source.blobs()[0]).await?;
+    assert_eq!(queued.hits(), 1);
+    assert!(proxy.requests().iter().filter(|seen| seen.method == "HEAD").count() >= 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_that_the_service_gives_up_is_unfinished_and_replaced_by_the_next() -> Result<()> {
+    for outcome in [CopyOutcome::Failed, CopyOutcome::Aborted] {
+        let (world, proxy, container, source) = behind_proxy().await?;
+        let blob = &source.blobs()[0];
+        let lost = proxy.fault(Rule::pending_copy(Some(0), outcome).header("x-ms-requires-sync"));
+        let failure = world.copy(&container, blob).await.unwrap_err();
+        let code = if outcome == CopyOutcome::Failed { "copy-failed" } else { "copy-aborted" };
+        assert_eq!((failure.is_transient(), failure.code, lost.hits()), (true, code, 3));
+        let replica = world.replica.list(&container).await?;
+        assert_eq!(blob.difference(&replica.blobs()[0]), Some(Difference::Unfinished(blob.name.clone())));
+
+        proxy.clear_faults();
+        world.copy(&container, blob).await?;
+        assert_eq!(blob.difference(&world.replica.list(&container).await?.blobs()[0]), None);
+    }
+    Ok(())
+}
