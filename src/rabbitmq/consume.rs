@@ -88,7 +88,7 @@ impl Delivery {
     /// Tells the broker that it is done with.
     ///
     /// # Errors
-    /// When its session is gone: the broker delivers it again.
+    /// When its session is gone: the broker delivers it again, if the acknowledgement did not reach it.
     pub async fn ack(self) -> Result<(), RabbitmqError> {
         let answer = self.calls.call("take an acknowledgement", self.acker.ack(BasicAckOptions::default())).await;
         self.settled(answer)
@@ -104,9 +104,11 @@ impl Delivery {
         self.settled(answer)
     }
 
-    /// lapin answers `Ok(false)` where nothing was sent, because the channel is gone.
+    /// lapin answers `Ok(false)` where nothing was sent, because the channel is gone. In a session that has ended, what
+    /// was sent may have gone into a dead socket: it is worth the try, but it is not known to have arrived.
     fn settled(&self, answer: Result<bool, RabbitmqError>) -> Result<(), RabbitmqError> {
         let error = match answer {
+            Ok(true) if self.end.has_come() => return Err(self.end.error()),
             Ok(true) => return Ok(()),
             Ok(false) => RabbitmqError::NotSettled,
             Err(error) => error,

@@ -33,6 +33,11 @@ impl End {
         self.token.cancel();
     }
 
+    /// Whether it has ended.
+    pub(super) fn has_come(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     /// Waits for the end.
     pub(super) async fn wait(&self) {
         self.token.cancelled().await;
@@ -127,7 +132,7 @@ impl Session {
     /// Closes publisher, channels and connections. Unsettled deliveries return to the queue.
     pub async fn close(self) {
         let timeout = self.publishing.calls().timeout();
-        let patience = if self.end.token.is_cancelled() { CLOSE_AFTER_FAILURE.min(timeout) } else { timeout };
+        let patience = if self.end.has_come() { CLOSE_AFTER_FAILURE.min(timeout) } else { timeout };
         self.end.because("it was closed");
         let consuming = async {
             if let Some(consuming) = &self.consuming {

@@ -1,6 +1,7 @@
 //! What the stories share: the world around the worker, the worker as a process, waiting with a deadline.
 
 mod process;
+pub mod rabbitmq;
 mod world;
 
 pub use process::{Worker, run_once};
