@@ -1,6 +1,7 @@
 //! The one integration binary: a list of stories.
 
 mod blob_store;
+mod http;
 mod rabbitmq;
 mod replicate;
 mod support;
