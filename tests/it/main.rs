@@ -1,5 +1,6 @@
 //! The one integration binary: a list of stories.
 
+mod ams_v2;
 mod blob_store;
 mod http;
 mod rabbitmq;

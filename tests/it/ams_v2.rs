@@ -1,0 +1,7 @@
+//! The client of Azure Media Services v2 against the emulator, over real HTTP.
+
+mod assets;
+mod calls;
+mod jobs_and_endpoints;
+mod locators;
+mod world;
