@@ -33,7 +33,10 @@ pub enum TelemetryError {
 pub fn start(format: Format, filter: &str) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match format {
         Format::Text => registry.with(lines).try_init()?,
         Format::Json => registry.with(lines.json().flatten_event(true)).try_init()?,

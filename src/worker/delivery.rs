@@ -140,8 +140,8 @@ async fn publish_until_stored(
     loop {
         match publisher.publish(&exchange, &key, &message).await {
             Ok(()) => return true,
-            Err(PublishError::Unconfirmed(error)) => {
-                tracing::warn!(error = %error, exchange, key, "publish is not confirmed; the delivery comes again");
+            Err(error @ (PublishError::Unconfirmed(_) | PublishError::TooLong { .. })) => {
+                tracing::warn!(error = %error, exchange, key, "not published; the delivery comes again");
                 return false;
             }
             Err(error) => {

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::http::FullJitter;
@@ -90,6 +89,9 @@ async fn prepare_topology(settings: &RabbitmqSettings) -> Result<(), RabbitmqErr
             for missing in report.missing {
                 tracing::warn!(%missing, "topology is not complete: set rabbitmq.topology = \"apply\" or declare it");
             }
+            for different in report.different {
+                tracing::warn!(%different, "topology is not what this worker would declare");
+            }
             Ok(())
         }
     }
@@ -117,7 +119,7 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     let drained = if stop.is_cancelled() {
         ended_early(&jobs).await
     } else {
-        drain(context, &session, &jobs, &stop, shutdown).await
+        drain(context, &session, &mut deliveries, &jobs, shutdown).await
     };
     session.close().await;
     drained
@@ -138,8 +140,8 @@ async fn ended_early(jobs: &TaskTracker) -> Drained {
 async fn drain(
     context: &Context,
     session: &Session,
+    deliveries: &mut Deliveries,
     jobs: &TaskTracker,
-    stop: &CancellationToken,
     shutdown: &Shutdown,
 ) -> Drained {
     let grace = Duration::from_secs(context.worker.grace_seconds);
@@ -147,11 +149,15 @@ async fn drain(
     if let Err(error) = session.stop_consuming().await {
         tracing::warn!(error = %error, "consumer could not be cancelled");
     }
+    let jobs_end = async {
+        // What the broker sent ahead goes back at once instead of waiting out the grace.
+        while deliveries.next().await.is_some() {}
+        jobs.wait().await;
+    };
     let whole = tokio::select! {
-        () = jobs.wait() => true,
+        () = jobs_end => !session.ended().is_cancelled(),
         () = tokio::time::sleep(grace) => false,
         () = shutdown.hard.cancelled() => false,
-        () = stop.cancelled() => false,
     };
     if whole {
         return Drained::Whole;
