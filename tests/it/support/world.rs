@@ -116,7 +116,8 @@ impl World {
         let west = self.site("west");
         let id = west.create_asset(name, 0).await?;
         west.upload(&id, &media()?).await?;
-        let start = OffsetDateTime::now_utc() - Duration::from_secs(600);
+        // Whole seconds: the service keeps no finer times than it writes on the wire.
+        let start = OffsetDateTime::now_utc().truncate_to_second() - Duration::from_secs(600);
         let locator = west.publish(&id, None, Some(start), Duration::from_secs(20 * 86_400))?;
         Ok(Published { id, locator: locator.uuid })
     }
