@@ -94,6 +94,19 @@ impl Emulator {
         self.shared.addresses.clusters.keys().cloned().collect()
     }
 
+    /// All addresses, as the program prints them.
+    pub fn addresses(&self) -> serde_json::Value {
+        let addresses = &self.shared.addresses;
+        let clusters: BTreeMap<&String, String> =
+            addresses.clusters.keys().map(|name| (name, self.shared.root_of(name))).collect();
+        serde_json::json!({
+            "front_door": format!("{}/api/", addresses.front_door),
+            "acs": format!("{}/v2/OAuth2-13", addresses.acs),
+            "clusters": clusters,
+            "streaming": addresses.streaming,
+        })
+    }
+
     /// An account, to arrange and to read.
     pub fn account(&self, name: &str) -> AccountHandle {
         AccountHandle { shared: Arc::clone(&self.shared), name: name.to_owned() }

@@ -19,6 +19,7 @@ pub use config::{
     AccountConfig, CreateFileInfos, DateStyle, EmulatorConfig, EncoderConfig, JobOutcome, Lag, Ports, PreparedFile,
     Redirect, Switches,
 };
+pub use doors::control::router as control_router;
 pub use faults::{Down, FaultAction, FaultBody, FaultRule};
 pub use handle::Emulator;
 pub use odata::edm::Edm;

@@ -1,22 +1,30 @@
 //! The functions of the service, called by GET (contract ams-v2 section 4.1).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::Response;
 use serde_json::json;
 
 use super::Context;
 use crate::emulator::doors::reply;
+use crate::emulator::jobs;
 use crate::emulator::odata::format::Format;
 use crate::emulator::odata::query;
 use crate::emulator::odata::schema::Set;
-use crate::emulator::state::{AmsError, container_of};
+use crate::emulator::state::{AmsError, JobState, container_of};
 
 pub(super) async fn call(context: &Context, name: &str) -> Result<Response<Body>, AmsError> {
     match name {
         "CreateFileInfos" => create_file_infos(context).await,
         "CancelJob" => {
             let id = required(context, "jobid")?;
-            context.with_account(|account| account.cancel_job(&id))?;
+            let before = context.with_account(|account| account.cancel_job(&id))?;
+            let (shared, account) = (Arc::clone(&context.shared), context.account.clone());
+            context.shared.tasks.spawn(async move {
+                let announced = jobs::announce_job(&shared, &account, &id, before, JobState::Canceled);
+                shared.stop.run_until_cancelled(announced).await
+            });
             Ok(reply::empty(204))
         }
         _ => {

@@ -1,9 +1,10 @@
 //! A listener that can be taken down and brought up again on its port, and connections that can be cut.
 
+use std::future::IntoFuture as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use anyhow::Context as _;
@@ -11,17 +12,28 @@ use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// One door: an address that stays, and a server that comes and goes.
 #[derive(Debug)]
 pub(crate) struct Door {
-    address: SocketAddr,
     router: Router,
-    serving: Mutex<Option<CancellationToken>>,
+    server: Mutex<Option<Server>>,
     tasks: TaskTracker,
+}
+
+/// A running or stopping server. When it has stopped it hands over a socket that keeps the port from others, bound but not
+/// listening, so that connections are refused.
+#[derive(Debug)]
+struct Server {
+    stop: CancellationToken,
+    reserved: JoinHandle<io::Result<TcpSocket>>,
 }
 
 /// The connection of a request; cutting it loses whatever answer was under way.
@@ -42,39 +54,47 @@ pub(crate) async fn bind(port: u16) -> anyhow::Result<TcpListener> {
 impl Door {
     /// Serves a bound listener.
     pub(crate) fn open(listener: TcpListener, router: Router, tasks: TaskTracker) -> io::Result<Self> {
-        let door = Self { address: listener.local_addr()?, router, serving: Mutex::new(None), tasks };
-        door.serve(listener);
+        let door = Self { router, server: Mutex::new(None), tasks };
+        door.serve(listener)?;
         Ok(door)
     }
 
     /// Refuses connections from now on and closes the open ones.
     pub(crate) fn take_down(&self) {
-        if let Some(stop) = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            stop.cancel();
+        if let Some(server) = self.server().as_ref() {
+            server.stop.cancel();
         }
     }
 
     /// Listens again on the same port; does nothing when it never stopped.
     pub(crate) async fn bring_up(&self) -> anyhow::Result<()> {
-        if self.serving.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            return Ok(());
-        }
-        self.serve(bind(self.address.port()).await?);
-        Ok(())
+        let stopped = self.server().take_if(|server| server.stop.is_cancelled());
+        let Some(server) = stopped else { return Ok(()) };
+        let socket = server.reserved.await.context("the door's server has failed")?;
+        let listener = socket.and_then(|socket| socket.listen(BACKLOG)).context("the door's port is taken")?;
+        Ok(self.serve(listener)?)
     }
 
-    fn serve(&self, listener: TcpListener) {
-        let stop = CancellationToken::new();
+    fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        let (address, stop) = (listener.local_addr()?, CancellationToken::new());
         let listener = ClosableListener { inner: listener, stop: stop.clone() };
         let service = self.router.clone().into_make_service_with_connect_info::<Connection>();
         let stopped = stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stopped.cancelled() => {}
-                _ = axum::serve(listener, service) => {}
-            }
+        let reserved = self.tasks.spawn(async move {
+            let serving = axum::serve(listener, service).into_future();
+            // ends only when stopped, and drops the listener then
+            let _ = stopped.run_until_cancelled_owned(serving).await;
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(socket)
         });
-        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        *self.server() = Some(Server { stop, reserved });
+        Ok(())
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

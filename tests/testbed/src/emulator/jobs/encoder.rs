@@ -9,14 +9,13 @@ use crate::emulator::shared::Shared;
 use crate::emulator::state::{JobState, container_of};
 use crate::storage::{PutOptions, Storage};
 
-/// Runs a job to its end; a job that vanishes is given up silently.
+/// Runs a job to its end; a job that vanishes or is canceled is given up silently.
 pub(super) async fn run(shared: Arc<Shared>, account: String, job_id: String) {
     let mut before = JobState::Queued;
     for state in [JobState::Scheduled, JobState::Processing] {
         tokio::time::sleep(shared.encoder.step).await;
         let moved = shared.state.lock().account(&account).ok().and_then(|account| account.move_job(&job_id, state));
         if moved.is_none() {
-            notify::announce_job(&shared, &account, &job_id, before, JobState::Canceled).await;
             return;
         }
         notify::announce_job(&shared, &account, &job_id, before, state).await;
@@ -25,8 +24,9 @@ pub(super) async fn run(shared: Arc<Shared>, account: String, job_id: String) {
     tokio::time::sleep(shared.encoder.step).await;
     let outcome = encode(&shared, &account, &job_id).await;
     let ended = shared.state.lock().account(&account).ok().and_then(|account| account.end_job(&job_id, &outcome));
-    let state = ended.unwrap_or(JobState::Canceled);
-    notify::announce_job(&shared, &account, &job_id, before, state).await;
+    if let Some(state) = ended {
+        notify::announce_job(&shared, &account, &job_id, before, state).await;
+    }
 }
 
 /// Fills the outputs, unless a switch makes the job fail.

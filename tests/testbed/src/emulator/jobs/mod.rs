@@ -10,7 +10,7 @@ use super::odata::body::Input;
 use super::shared::Shared;
 use super::state::{AmsError, Entity, NewJob, container_of};
 pub(crate) use encoder::place;
-pub(crate) use notify::announce_end_point;
+pub(crate) use notify::{announce_end_point, announce_job};
 
 /// Creates a job: its output assets and their containers exist when this returns, before anything is encoded
 /// (contract ams-v2 section 3).

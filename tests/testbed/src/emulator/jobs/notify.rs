@@ -28,7 +28,7 @@ const JOB_STATE_CHANGE: EventType = EventType(1, "JobStateChange");
 const END_POINT_REGISTRATION: EventType = EventType(2, "NotificationEndPointRegistration");
 
 /// Tells a job's subscribers that it changed. Without subscribers, only listeners in this process hear of it.
-pub(super) async fn announce_job(shared: &Shared, account: &str, job_id: &str, old: JobState, new: JobState) {
+pub(crate) async fn announce_job(shared: &Shared, account: &str, job_id: &str, old: JobState, new: JobState) {
     let (account_id, targets, job_name) = {
         let mut state = shared.state.lock();
         let Ok(account) = state.account(account) else { return };

@@ -159,13 +159,14 @@ impl Account {
         Some(state)
     }
 
-    /// The `CancelJob` function (contract ams-v2 section 5.2: 400 on a job that has ended).
-    pub(crate) fn cancel_job(&mut self, job_id: &str) -> Result<(), AmsError> {
-        let state = self.find(Set::Jobs, job_id)?.number("State");
-        if state.is_some_and(|state| state >= JobState::Finished as i64) {
-            return Err(AmsError::bad_request("the job has ended and cannot be canceled"));
-        }
-        self.end_job(job_id, &JobOutcome::Canceled).map(|_| ()).ok_or_else(|| AmsError::not_found(job_id))
+    /// The `CancelJob` function (contract ams-v2 section 5.2: 400 on a job that has ended); gives the state before.
+    pub(crate) fn cancel_job(&mut self, job_id: &str) -> Result<JobState, AmsError> {
+        let number = self.find(Set::Jobs, job_id)?.number("State");
+        let states = [JobState::Queued, JobState::Scheduled, JobState::Processing];
+        let before = states.into_iter().find(|state| Some(*state as i64) == number);
+        let before = before.ok_or_else(|| AmsError::bad_request("the job has ended and cannot be canceled"))?;
+        self.end_job(job_id, &JobOutcome::Canceled).ok_or_else(|| AmsError::not_found(job_id))?;
+        Ok(before)
     }
 
     /// The notification endpoints that a job's subscriptions name.

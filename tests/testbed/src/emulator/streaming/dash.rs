@@ -3,25 +3,25 @@
 use std::fmt::Write as _;
 
 use super::ism::{ServerManifest, Track, TrackKind};
-use super::smooth::{Timeline, escape, seconds};
+use super::smooth::{Timeline, Timelines, escape, seconds};
 
 pub(super) const CONTENT_TYPE: &str = "application/dash+xml";
 
 /// The presentation in one of the two dialects; every URL in it is relative.
-pub(super) fn presentation(manifest: &ServerManifest, timeline: &Timeline, format: &str) -> String {
+pub(super) fn presentation(manifest: &ServerManifest, timelines: &Timelines, format: &str) -> String {
     let mut sets = String::new();
     let video: Vec<&Track> = manifest.of_kind(TrackKind::Video).collect();
     if !video.is_empty() {
-        adaptation_set(&mut sets, &video, timeline, format);
+        adaptation_set(&mut sets, &video, &timelines.of(video[0]), format);
     }
     for audio in manifest.of_kind(TrackKind::Audio) {
-        adaptation_set(&mut sets, &[audio], timeline, format);
+        adaptation_set(&mut sets, &[audio], &timelines.of(audio), format);
     }
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
          profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\" mediaPresentationDuration=\"PT{:.3}S\" \
          minBufferTime=\"PT3S\">\n<Period>\n{sets}</Period>\n</MPD>\n",
-        seconds(timeline.total())
+        seconds(timelines.longest())
     )
 }
 

@@ -31,14 +31,8 @@ pub(super) fn master_playlist(manifest: &ServerManifest, format: &str) -> String
     text
 }
 
-/// The playlist of one quality; `None` when there is no such quality.
-pub(super) fn media_playlist(
-    manifest: &ServerManifest,
-    timeline: &Timeline,
-    bitrate: u64,
-    name: &str,
-) -> Option<String> {
-    let track = manifest.find(bitrate, name)?;
+/// The playlist of one quality: every chunk, and the end.
+pub(super) fn media_playlist(track: &Track, timeline: &Timeline) -> String {
     let longest = timeline.durations.iter().max().copied().unwrap_or(0).div_ceil(10_000_000);
     let mut text = format!(
         "#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-TARGETDURATION:{longest}\n"
@@ -52,7 +46,7 @@ pub(super) fn media_playlist(
         );
     }
     text.push_str("#EXT-X-ENDLIST\n");
-    Some(text)
+    text
 }
 
 fn playlist_uri(track: &Track, format: &str) -> String {

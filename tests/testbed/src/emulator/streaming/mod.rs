@@ -20,7 +20,7 @@ use super::shared::Shared;
 use super::state::{AmsError, Entity, LOCATOR_PREFIX, container_of};
 use crate::storage::{BlobInfo, Storage};
 pub(crate) use files::content_type_of;
-use ism::ServerManifest;
+use ism::{ServerManifest, Track};
 use request::{Protocol, Target};
 
 /// The asset behind a locator.
@@ -50,11 +50,9 @@ async fn answer(shared: &Shared, call: &Call, account: &str) -> Result<Response<
         Target::File(name) => files::serve(&published, &name, &call.headers).await,
         Target::Manifest { ism, protocol } => manifest(&published, &ism, protocol).await,
         Target::MediaPlaylist { ism, bitrate, track } => {
-            let (manifest, timeline) = read_manifest(&published, &ism).await?;
-            let playlist = hls::media_playlist(&manifest, &timeline, bitrate, &track);
-            playlist
-                .map(|text| text_response(hls::CONTENT_TYPE, text))
-                .ok_or_else(|| AmsError::not_found("this quality level"))
+            let (manifest, timelines) = read_manifest(&published, &ism).await?;
+            let track = find_track(&manifest, bitrate, &track)?;
+            Ok(text_response(hls::CONTENT_TYPE, hls::media_playlist(track, &timelines.of(track))))
         }
         Target::Fragment { ism, bitrate, track, start } => fragment(&published, &ism, bitrate, &track, start).await,
     }
@@ -88,24 +86,22 @@ async fn open(shared: &Shared, account: &str, locator: &str) -> Result<Published
 }
 
 async fn manifest(published: &Published, ism: &str, protocol: Protocol) -> Result<Response<Body>, AmsError> {
-    if protocol == Protocol::Smooth {
-        let (manifest, timeline) = read_manifest(published, ism).await?;
-        let client_manifest = published.text(&manifest.client_manifest(ism)).await?;
-        let text = client_manifest.unwrap_or_else(|| smooth::client_manifest(&manifest, &timeline));
-        return Ok(text_response(smooth::CONTENT_TYPE, text));
-    }
-    let (manifest, timeline) = read_manifest(published, ism).await?;
-    Ok(match protocol {
-        Protocol::Smooth | Protocol::SmoothLegacy => {
-            text_response(smooth::CONTENT_TYPE, smooth::client_manifest(&manifest, &timeline))
+    let (manifest, timelines) = read_manifest(published, ism).await?;
+    let (content_type, text) = match protocol {
+        Protocol::Smooth => {
+            let client_manifest = published.text(&manifest.client_manifest(ism)).await?;
+            let build = || smooth::client_manifest(&manifest, &timelines);
+            (smooth::CONTENT_TYPE, client_manifest.unwrap_or_else(build))
         }
-        Protocol::Hls(format) => text_response(hls::CONTENT_TYPE, hls::master_playlist(&manifest, format)),
-        Protocol::Dash(format) => text_response(dash::CONTENT_TYPE, dash::presentation(&manifest, &timeline, format)),
-    })
+        Protocol::SmoothLegacy => (smooth::CONTENT_TYPE, smooth::client_manifest(&manifest, &timelines)),
+        Protocol::Hls(format) => (hls::CONTENT_TYPE, hls::master_playlist(&manifest, format)),
+        Protocol::Dash(format) => (dash::CONTENT_TYPE, dash::presentation(&manifest, &timelines, format)),
+    };
+    Ok(text_response(content_type, text))
 }
 
 /// The server manifest, after a look whether everything that it names is there in the size that was registered.
-async fn read_manifest(published: &Published, ism: &str) -> Result<(ServerManifest, smooth::Timeline), AmsError> {
+async fn read_manifest(published: &Published, ism: &str) -> Result<(ServerManifest, smooth::Timelines), AmsError> {
     let text = published.text(ism).await?.ok_or_else(|| AmsError::not_found(ism))?;
     let manifest =
         ism::parse(&text).map_err(|error| AmsError::new(500, format!("{ism} is not a server manifest: {error}")))?;
@@ -113,8 +109,8 @@ async fn read_manifest(published: &Published, ism: &str) -> Result<(ServerManife
         published.check(&track.source)?;
     }
     let client_manifest = published.text(&manifest.client_manifest(ism)).await?;
-    let timeline = client_manifest.as_deref().and_then(smooth::timeline).unwrap_or_default();
-    Ok((manifest, timeline))
+    let timelines = client_manifest.as_deref().map(smooth::timelines).unwrap_or_default();
+    Ok((manifest, timelines))
 }
 
 /// A piece of the track's file in place of a fragment: stable bytes, not playable ones.
@@ -125,10 +121,16 @@ async fn fragment(
     track: &str,
     start: u64,
 ) -> Result<Response<Body>, AmsError> {
-    let (manifest, timeline) = read_manifest(published, ism).await?;
-    let track = manifest.find(bitrate, track).ok_or_else(|| AmsError::not_found("this quality level"))?;
-    let (index, count) = timeline.chunk_at(start).ok_or_else(|| AmsError::not_found("this fragment"))?;
+    let (manifest, timelines) = read_manifest(published, ism).await?;
+    let track = find_track(&manifest, bitrate, track)?;
+    let (index, count) = timelines.of(track).chunk_at(start).ok_or_else(|| AmsError::not_found("this fragment"))?;
     files::slice(published, &track.source, index, count).await
+}
+
+fn find_track<'a>(manifest: &'a ServerManifest, bitrate: u64, name: &str) -> Result<&'a Track, AmsError> {
+    manifest
+        .find(bitrate, name)
+        .ok_or_else(|| AmsError::not_found(format_args!("the quality level {bitrate} of '{name}'")))
 }
 
 impl Published {

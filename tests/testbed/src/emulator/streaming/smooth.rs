@@ -53,12 +53,36 @@ pub(super) fn seconds(ticks: u64) -> f64 {
     (ticks / 10_000) as f64 / 1000.0
 }
 
-/// Reads the chunks of the first stream of a client manifest.
-pub(super) fn timeline(client_manifest: &str) -> Option<Timeline> {
-    let document = Document::parse(client_manifest.trim()).ok()?;
-    let scale: u64 =
-        document.root_element().attribute("TimeScale").and_then(|scale| scale.parse().ok()).unwrap_or(TICKS_PER_SECOND);
-    let stream = document.descendants().find(|node| node.tag_name().name() == "StreamIndex")?;
+/// The timelines of all streams by their type: audio chunks do not end exactly where video chunks do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Timelines(Vec<(String, Timeline)>);
+
+impl Timelines {
+    /// The timeline of a track.
+    pub(super) fn of(&self, track: &Track) -> Timeline {
+        let found = self.0.iter().find(|(kind, _)| kind == track.kind.name());
+        found.map(|(_, timeline)| timeline.clone()).unwrap_or_default()
+    }
+
+    /// The length of the longest one in ticks.
+    pub(super) fn longest(&self) -> u64 {
+        let longest = self.0.iter().map(|(_, timeline)| timeline.total()).max();
+        longest.unwrap_or_else(|| Timeline::default().total())
+    }
+}
+
+/// Reads the chunks of each stream of a client manifest; a stream that cannot be read is left out.
+pub(super) fn timelines(client_manifest: &str) -> Timelines {
+    let Ok(document) = Document::parse(client_manifest.trim()) else { return Timelines::default() };
+    let scale = document.root_element().attribute("TimeScale").and_then(|scale| scale.parse().ok());
+    let streams = document.descendants().filter(|node| node.tag_name().name() == "StreamIndex");
+    let read = |stream: roxmltree::Node<'_, '_>| {
+        Some((stream.attribute("Type")?.to_owned(), timeline_of(stream, scale.unwrap_or(TICKS_PER_SECOND))?))
+    };
+    Timelines(streams.filter_map(read).collect())
+}
+
+fn timeline_of(stream: roxmltree::Node<'_, '_>, scale: u64) -> Option<Timeline> {
     let mut durations = Vec::new();
     for chunk in stream.children().filter(|node| node.tag_name().name() == "c") {
         let duration: u64 = chunk.attribute("d")?.parse().ok()?;
@@ -70,19 +94,19 @@ pub(super) fn timeline(client_manifest: &str) -> Option<Timeline> {
 }
 
 /// Builds a client manifest where the asset has none.
-pub(super) fn client_manifest(manifest: &ServerManifest, timeline: &Timeline) -> String {
+pub(super) fn client_manifest(manifest: &ServerManifest, timelines: &Timelines) -> String {
     let mut streams = String::new();
     let video: Vec<&Track> = manifest.of_kind(TrackKind::Video).collect();
     if !video.is_empty() {
-        stream_index(&mut streams, &video, timeline);
+        stream_index(&mut streams, &video, &timelines.of(video[0]));
     }
     for audio in manifest.of_kind(TrackKind::Audio) {
-        stream_index(&mut streams, &[audio], timeline);
+        stream_index(&mut streams, &[audio], &timelines.of(audio));
     }
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<SmoothStreamingMedia MajorVersion=\"2\" MinorVersion=\"2\" \
          Duration=\"{}\" TimeScale=\"{TICKS_PER_SECOND}\">\n{streams}</SmoothStreamingMedia>\n",
-        timeline.total()
+        timelines.longest()
     )
 }
 
@@ -125,8 +149,9 @@ mod tests {
     fn a_built_manifest_reads_back() {
         let ism = r#"<smil><body><switch><video src="a_1x1_5.mp4" systemBitrate="5"/><audio src="a_1x1_5.mp4" systemBitrate="1"/></switch></body></smil>"#;
         let manifest = super::super::ism::parse(ism).unwrap();
-        let text = client_manifest(&manifest, &Timeline::default());
-        assert_eq!(timeline(&text), Some(Timeline::default()));
+        let text = client_manifest(&manifest, &Timelines::default());
+        assert_eq!(timelines(&text).of(&manifest.tracks[0]), Timeline::default());
+        assert_eq!(timelines(&text).longest(), 20 * TICKS_PER_SECOND);
         assert_eq!(Timeline::default().chunk_at(4 * TICKS_PER_SECOND), Some((2, 10)));
     }
 }

@@ -1,0 +1,11 @@
+//! The media services emulator over real HTTP, with a real Azurite behind it.
+
+mod doors;
+mod faults;
+mod jobs;
+mod locators;
+mod odata;
+mod program;
+mod story;
+mod streaming;
+mod support;
