@@ -1,5 +1,7 @@
 //! Encoding jobs: outputs at once, files at the end, notifications on the way.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::http::HeaderMap;
@@ -11,8 +13,12 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use testbed::emulator::{Emulator, JobOutcome};
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::timeout;
 
 use crate::support::{Client, clip, entity, start_with};
+
+/// Nothing here takes longer.
+const LIMIT: Duration = Duration::from_secs(30);
 
 const BODY: &str = r#"<?xml version="1.0" encoding="utf-8"?><taskBody><inputAsset>JobInputAsset(0)</inputAsset>
     <outputAsset assetName="News.mp4" assetCreationOptions="0">JobOutputAsset(0)</outputAsset></taskBody>"#;
@@ -40,7 +46,7 @@ async fn submit(client: &Client, subscriptions: Value) -> Result<(String, String
 /// The properties of the notification about a final state.
 async fn end(notifications: &mut broadcast::Receiver<String>) -> Result<Value> {
     loop {
-        let message: Value = serde_json::from_str(&notifications.recv().await?)?;
+        let message: Value = serde_json::from_str(&timeout(LIMIT, notifications.recv()).await??)?;
         let state = message["Properties"]["NewState"].as_str().unwrap_or_default();
         if ["Finished", "Error", "Canceled"].contains(&state) {
             return Ok(message);
@@ -73,7 +79,7 @@ async fn a_job_fills_its_outputs_and_tells() -> Result<()> {
     ensure!(
         files.iter().any(|file| file.name == "News_640x360_300.mp4" && file.mime_type.as_deref() == Some("video/mp4"))
     );
-    let locator = west.publish(&output, None, None, std::time::Duration::from_secs(60))?;
+    let locator = west.publish(&output, None, None, Duration::from_secs(60))?;
     let manifest = client.http.get(format!("{}News.ism/manifest(format=m3u8-aapl)", locator.path)).send().await?;
     ensure!(manifest.status() == 200, "the renamed set plays");
     Ok(())
@@ -110,7 +116,7 @@ async fn a_job_may_fail_or_lag() -> Result<()> {
 
 #[tokio::test]
 async fn a_job_may_be_cancelled_by_its_owner_or_by_the_service() -> Result<()> {
-    let emulator = start_with(|config| config.encoder.step = std::time::Duration::from_secs(3600)).await?;
+    let emulator = start_with(|config| config.encoder.step = Duration::from_secs(3600)).await?;
     let mut notifications = emulator.notifications();
     let client = Client::login(&emulator, "west").await?;
     let (job, _) = submit(&client, json!([])).await?;
@@ -150,12 +156,12 @@ async fn webhooks_are_signed_over_their_bytes() -> Result<()> {
         "EncryptedEndPointCredential": STANDARD.encode(key),
     });
     let endpoint = client.create("NotificationEndPoints", body).await?;
-    let (_, registration) = received.recv().await.context("no registration")?;
+    let (_, registration) = timeout(LIMIT, received.recv()).await?.context("no registration")?;
     let registration: Value = serde_json::from_str(&registration)?;
     ensure!(registration["EventType"] == 2 && registration["Properties"]["State"] == "Registered", "{registration}");
 
     submit(&client, json!([{"NotificationEndPointId": endpoint, "TargetJobState": 1}])).await?;
-    let (headers, body) = received.recv().await.context("no notification")?;
+    let (headers, body) = timeout(LIMIT, received.recv()).await?.context("no notification")?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;
     mac.update(body.as_bytes());
     let expected: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02X}")).collect();

@@ -53,7 +53,9 @@ impl Input {
 
 /// Parses a body; an unknown property is refused by name (contract ams-v2 section 2.2).
 pub(crate) fn parse(bytes: &[u8], format: Format, set: Set) -> Result<Input, AmsError> {
-    let value: Value = serde_json::from_slice(bytes)
+    let strict = serde_json::from_slice(bytes);
+    let value: Value = strict
+        .or_else(|error| serde_json::from_str(&requote(&String::from_utf8_lossy(bytes))).map_err(|_| error))
         .map_err(|error| AmsError::bad_request(format!("an error occurred while reading the body: {error}")))?;
     let Value::Object(members) = value else {
         return Err(AmsError::bad_request("the body must be a JSON object"));
@@ -66,6 +68,36 @@ pub(crate) fn parse_link(bytes: &[u8]) -> Result<String, AmsError> {
     let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let uri = value.get("uri").or_else(|| value.get("url")).and_then(Value::as_str);
     uri.map(str::to_owned).ok_or_else(|| AmsError::bad_request("the body of a link must be {\"uri\":\"<entity url>\"}"))
+}
+
+/// Turns single-quoted strings into double-quoted ones: azurerm sends them, and the service's reader took them
+/// (contract ams-v2 section 2.2).
+fn requote(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let (mut quote, mut escaped) = (None, false);
+    for character in text.chars() {
+        match (quote, character) {
+            (_, any) if escaped => {
+                result.push(any);
+                escaped = false;
+            }
+            (Some(_), '\\') => {
+                result.push('\\');
+                escaped = true;
+            }
+            (None, '"' | '\'') => {
+                quote = Some(character);
+                result.push('"');
+            }
+            (Some(open), close) if open == close => {
+                quote = None;
+                result.push('"');
+            }
+            (Some('\''), '"') => result.push_str("\\\""),
+            (_, any) => result.push(any),
+        }
+    }
+    result
 }
 
 fn read(members: &Map<String, Value>, format: Format, set: Set) -> Result<Input, AmsError> {
@@ -143,6 +175,13 @@ mod tests {
             assert_eq!(input.links, [("InputMediaAssets", vec!["u".to_owned()])]);
             assert_eq!(input.tasks[0].text("TaskBody"), Some("b"));
         }
+    }
+
+    #[test]
+    fn takes_single_quoted_strings() {
+        let body = br#"{"Name": "it's", "AlternateId": '{"a": "b"}'}"#;
+        let input = parse(body, Format::Verbose, Set::Assets).unwrap();
+        assert_eq!((input.text("Name"), input.text("AlternateId")), (Some("it's"), Some(r#"{"a": "b"}"#)));
     }
 
     #[test]
