@@ -60,6 +60,9 @@ async fn run(arguments: Arguments) -> Result<u8> {
     if let Some(management) = rabbitmq.management() {
         command.env(MANAGEMENT_VARIABLE, management.as_str());
     }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_cargo_run(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
     let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     loop {
         tokio::select! {
@@ -67,6 +70,13 @@ async fn run(arguments: Arguments) -> Result<u8> {
             signal = signals.next() => pass_on(signal, &child)?,
         }
     }
+}
+
+/// What `cargo run` tells the program that it runs, us, about our package. A cargo that is the command would take it for a
+/// change of its surroundings and build half of the dependencies again.
+fn is_of_cargo_run(variable: &str) -> bool {
+    ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_"].iter().any(|start| variable.starts_with(start))
+        || matches!(variable, "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
 }
 
 /// A terminal sends its Ctrl-C to the command as well, so that it would arrive there twice.
