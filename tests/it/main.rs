@@ -5,5 +5,6 @@ mod blob_store;
 mod http;
 mod rabbitmq;
 mod replicate;
+mod split;
 mod support;
 mod tidy;

@@ -21,7 +21,7 @@ async fn an_encoding_job_tells_its_state_its_outputs_and_its_errors() {
     let world = World::start().await.unwrap();
     let (client, west) = (world.client(WEST).unwrap(), world.account(WEST));
     let mut notifications = world.emulator.notifications();
-    let id = west.submit_job("encode", "film <1> & more").await.unwrap();
+    let id = west.submit_job("encode", &["film <1> & more"]).await.unwrap();
     let job = client.encoding_job(&id).await.unwrap();
     assert_eq!((&job.id, &*job.name), (&id, "encode"));
     ended(&mut notifications, "Finished").await.unwrap();
@@ -33,7 +33,7 @@ async fn an_encoding_job_tells_its_state_its_outputs_and_its_errors() {
 
     let outcome = JobOutcome::Error { code: "EncoderFailed".into(), message: "no such codec".into() };
     west.switch(|switches| switches.job_outcome = outcome).unwrap();
-    let id = west.submit_job("encode", "film").await.unwrap();
+    let id = west.submit_job("encode", &["film"]).await.unwrap();
     ended(&mut notifications, "Error").await.unwrap();
     assert_eq!(client.encoding_job(&id).await.unwrap().state, EncodingState::Error);
     assert_eq!(client.encoding_job_errors(&id).await.unwrap(), ["EncoderFailed: no such codec"]);

@@ -164,18 +164,21 @@ impl AccountHandle {
         })
     }
 
-    /// Submits an encoding job with one task and one output asset without encryption, and gives the job's id.
+    /// Submits an encoding job with one task and these output assets, unencrypted, and gives the job's id.
     ///
     /// # Errors
     /// When the service would refuse it or storage cannot be reached.
-    pub async fn submit_job(&self, name: &str, output_name: &str) -> anyhow::Result<String> {
+    pub async fn submit_job(&self, name: &str, output_names: &[&str]) -> anyhow::Result<String> {
         let processor =
             self.with(|account| Ok(account.all(Set::MediaProcessors).first().map(|one| one.key().to_owned())))?;
-        let escaped = output_name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-        let body = format!(
-            "<taskBody><inputAsset>JobInputAsset(0)</inputAsset><outputAsset assetName=\"{escaped}\" \
-             assetCreationOptions=\"0\">JobOutputAsset(0)</outputAsset></taskBody>"
-        );
+        let output = |(at, name): (usize, &&str)| {
+            let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+            format!(
+                "<outputAsset assetName=\"{escaped}\" assetCreationOptions=\"0\">JobOutputAsset({at})</outputAsset>"
+            )
+        };
+        let outputs: String = output_names.iter().enumerate().map(output).collect();
+        let body = format!("<taskBody><inputAsset>JobInputAsset(0)</inputAsset>{outputs}</taskBody>");
         let task = Input::default().with("MediaProcessorId", processor).with("TaskBody", body);
         let job = Input { tasks: vec![task], ..Input::default().with("Name", name) };
         let job = jobs::create(&self.shared, &self.name, &job).await.map_err(refused)?;

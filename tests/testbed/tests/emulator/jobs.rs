@@ -104,7 +104,7 @@ async fn a_job_may_fail_or_lag() -> Result<()> {
         switches.job_outcome = JobOutcome::Finished;
         switches.job_state_lag_reads = 2;
     })?;
-    let job = west.submit_job("late", "late output").await?;
+    let job = west.submit_job("late", &["late output"]).await?;
     ensure!(end(&mut notifications).await?["Properties"]["NewState"] == "Finished");
     let mut states = Vec::new();
     for _ in 0..3 {
@@ -132,7 +132,7 @@ async fn a_job_may_be_cancelled_by_its_owner_or_by_the_service() -> Result<()> {
     let emulator = encoder().await?;
     let mut notifications = emulator.notifications();
     emulator.account("west").switch(|switches| switches.job_outcome = JobOutcome::Canceled)?;
-    emulator.account("west").submit_job("job", "output").await?;
+    emulator.account("west").submit_job("job", &["output"]).await?;
     ensure!(end(&mut notifications).await?["Properties"]["NewState"] == "Canceled");
     Ok(())
 }
