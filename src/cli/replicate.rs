@@ -68,6 +68,7 @@ async fn replicate_all(settings: &Settings, arguments: &ReplicateArguments) -> R
         valid_until: None,
         replica: arguments.to.clone(),
         correlation: BTreeMap::new(),
+        traceparent: None,
     };
     let jobs = match resolve(&request, now, 1, &sites).await? {
         Resolution::Jobs(jobs) => jobs,

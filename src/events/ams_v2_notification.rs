@@ -59,6 +59,7 @@ pub fn parse(members: &Map<String, Value>, message: &Incoming<'_>) -> Result<Par
         valid_until: None,
         replica: None,
         correlation: [("jobId".to_owned(), job.to_owned())].into(),
+        traceparent: message.traceparent(None),
     })))
 }
 

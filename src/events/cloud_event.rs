@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::finished;
+use super::finished::{self, Envelope};
 use super::incoming::{Incoming, Parsed};
 use crate::failure::Failure;
 
@@ -27,6 +27,8 @@ pub struct OutgoingEvent {
     pub subject: String,
     /// The routing key.
     pub routing_key: String,
+    /// The trace that it belongs to (W3C Trace Context).
+    pub traceparent: Option<String>,
     /// The whole event as JSON.
     pub body: Vec<u8>,
 }
@@ -48,7 +50,7 @@ impl OutgoingEvent {
 }
 
 /// Reads structured mode: the body is the whole event.
-pub fn parse_structured(members: &Map<String, Value>) -> Result<Parsed, Failure> {
+pub fn parse_structured(members: &Map<String, Value>, message: &Incoming<'_>) -> Result<Parsed, Failure> {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     check_attributes(text("specversion"), text("type"))?;
     let Some(id) = text("id").filter(|id| !id.is_empty()) else {
@@ -57,7 +59,9 @@ pub fn parse_structured(members: &Map<String, Value>) -> Result<Parsed, Failure>
     let Some(data) = members.get("data") else {
         return Err(Failure::invalid("no-data", "CloudEvent has no `data`"));
     };
-    finished::parse_data(data, id.to_owned(), text("time"))
+    let envelope =
+        Envelope { id: id.to_owned(), time: text("time"), traceparent: message.traceparent(text("traceparent")) };
+    finished::parse_data(data, envelope)
 }
 
 /// The attributes of binary mode, by lower-case name; `None` when the headers hold no `specversion`.
@@ -83,7 +87,8 @@ pub fn parse_binary(
     check_attributes(text("specversion"), text("type"))?;
     let id =
         text("id").filter(|id| !id.is_empty()).map_or_else(|| super::incoming::fallback_id(message), str::to_owned);
-    finished::parse_data(body, id, text("time"))
+    let envelope = Envelope { id, time: text("time"), traceparent: message.traceparent(text("traceparent")) };
+    finished::parse_data(body, envelope)
 }
 
 fn check_attributes(specversion: Option<&str>, kind: Option<&str>) -> Result<(), Failure> {

@@ -53,18 +53,28 @@ struct ExpectedData {
     bytes: Option<u64>,
 }
 
-/// Reads the data. `event_time` is the envelope's time, used where the data does not say when encoding finished.
-pub fn parse_data(data: &Value, id: String, event_time: Option<&str>) -> Result<Parsed, Failure> {
+/// What the message around the data says.
+pub struct Envelope<'a> {
+    /// Its id.
+    pub id: String,
+    /// Its time, used where the data does not say when encoding finished.
+    pub time: Option<&'a str>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<String>,
+}
+
+/// Reads the data.
+pub fn parse_data(data: &Value, envelope: Envelope<'_>) -> Result<Parsed, Failure> {
     let data = Data::deserialize(data)
         .map_err(|error| Failure::invalid("wrong-data", format!("data is not as expected: {error}")))?;
-    let finished_at = match (&data.finished_at, event_time) {
+    let finished_at = match (&data.finished_at, envelope.time) {
         (Some(text), _) => Some(parse_time("finishedAt", text)?),
         (None, Some(text)) => Some(parse_time("time", text)?),
         (None, None) => None,
     };
     let valid_until = data.valid_until.as_deref().map(|text| parse_time("validUntil", text)).transpose()?;
     Ok(Parsed::Request(Box::new(ReplicationRequest {
-        id,
+        id: envelope.id,
         site: data.site,
         account: None,
         asset: parse_asset(data.asset)?,
@@ -74,6 +84,7 @@ pub fn parse_data(data: &Value, id: String, event_time: Option<&str>) -> Result<
         valid_until,
         replica: data.replica,
         correlation: data.correlation.unwrap_or_default(),
+        traceparent: envelope.traceparent,
     })))
 }
 
@@ -150,16 +161,21 @@ pub fn encode_job(job: &ReplicationJob) -> OutgoingEvent {
     if let Some(Expected { files, bytes }) = job.expected {
         data["expected"] = json!(ExpectedData { files, bytes });
     }
-    let body = json!({
+    let mut body = json!({
         "specversion": "1.0", "id": id, "source": source, "type": FINISHED, "subject": job.asset_id,
-        "datacontenttype": "application/json", "data": data,
+        "datacontenttype": "application/json",
     });
+    if let Some(traceparent) = &job.traceparent {
+        body["traceparent"] = traceparent.as_str().into();
+    }
+    body["data"] = data;
     OutgoingEvent {
         id,
         source,
         kind: FINISHED,
         subject: job.asset_id.clone(),
         routing_key: String::new(),
+        traceparent: job.traceparent.clone(),
         body: body.to_string().into_bytes(),
     }
 }
@@ -182,6 +198,7 @@ mod tests {
             valid_until: None,
             attempt: 1,
             correlation: BTreeMap::from([("cmsId".to_owned(), "4711".to_owned())]),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         };
         let event = encode_job(&job);
         let message =
@@ -191,5 +208,6 @@ mod tests {
         assert_eq!((request.site, request.replica), (Some(job.source), Some(job.replica)));
         assert_eq!((request.asset, request.expected), (AssetRef::Id(job.asset_id), job.expected));
         assert_eq!((request.finished_at, request.correlation), (job.finished_at, job.correlation));
+        assert_eq!(request.traceparent, job.traceparent);
     }
 }

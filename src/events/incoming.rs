@@ -6,7 +6,8 @@ use std::fmt::Write;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{ams_v2_notification, cloud_event, finished};
+use super::finished::{self, Envelope};
+use super::{ams_v2_notification, cloud_event};
 use crate::failure::Failure;
 use crate::model::ReplicationRequest;
 
@@ -21,6 +22,16 @@ pub struct Incoming<'a> {
     pub message_id: Option<&'a str>,
     /// Text headers.
     pub headers: BTreeMap<&'a str, &'a str>,
+}
+
+impl Incoming<'_> {
+    /// The trace: the event's own attribute, else AMQP's header; nothing that is not of the W3C form.
+    pub(super) fn traceparent(&self, attribute: Option<&str>) -> Option<String> {
+        let text = attribute.or_else(|| self.headers.get("traceparent").copied())?;
+        let lengths: Vec<_> = text.split('-').map(str::len).collect();
+        let is_hex = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+        (is_hex && lengths == [2, 32, 16, 2]).then(|| text.to_owned())
+    }
 }
 
 /// What a readable message is.
@@ -55,7 +66,7 @@ pub fn parse(message: &Incoming<'_>) -> Result<Parsed, Failure> {
         return Err(Failure::invalid("not-an-object", "body is JSON but not an object: send a CloudEvent or its data"));
     };
     if media_type.starts_with("application/cloudevents") || members.contains_key("specversion") {
-        return cloud_event::parse_structured(members);
+        return cloud_event::parse_structured(members, message);
     }
     if let Some(attributes) = cloud_event::find_binary_attributes(&message.headers) {
         return cloud_event::parse_binary(&attributes, &body, message);
@@ -63,7 +74,8 @@ pub fn parse(message: &Incoming<'_>) -> Result<Parsed, Failure> {
     if ams_v2_notification::is_one(members) {
         return ams_v2_notification::parse(members, message);
     }
-    finished::parse_data(&body, fallback_id(message), None)
+    let envelope = Envelope { id: fallback_id(message), time: None, traceparent: message.traceparent(None) };
+    finished::parse_data(&body, envelope)
 }
 
 /// The id of a message that does not carry one in its body: AMQP's, else the SHA-256 of the body.

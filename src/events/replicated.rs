@@ -23,7 +23,7 @@ pub fn encode_replicated(replicated: &Replicated, probe_path: &str, now: OffsetD
         [&replicated.asset_id, source.name.as_str(), replica.name.as_str(), &locator, &replicated.content.digest];
     let id = derived_id(&facts).to_string();
     let event_source = format!("/stream-replicator/{}/{}", source.name, replica.name);
-    let event = json!({
+    let mut event = json!({
         "specversion": "1.0",
         "id": id,
         "source": event_source,
@@ -31,14 +31,18 @@ pub fn encode_replicated(replicated: &Replicated, probe_path: &str, now: OffsetD
         "subject": replicated.asset_id,
         "time": times::format(now),
         "datacontenttype": "application/json",
-        "data": data(replicated, &locator, probe_path, now),
     });
+    if let Some(traceparent) = &replicated.traceparent {
+        event["traceparent"] = traceparent.as_str().into();
+    }
+    event["data"] = data(replicated, &locator, probe_path, now);
     OutgoingEvent {
         id,
         source: event_source,
         kind: REPLICATED,
         subject: replicated.asset_id.clone(),
         routing_key: format!("media.asset.replicated.{}.{}", source.name, replica.name),
+        traceparent: replicated.traceparent.clone(),
         body: event.to_string().into_bytes(),
     }
 }
@@ -115,4 +119,200 @@ fn timing(timing: &Timing, now: OffsetDateTime) -> Value {
 /// Seconds with three decimals, which is all that the times themselves have.
 fn rounded_seconds(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use url::Url;
+
+    use super::*;
+    use crate::model::{Content, CopyCount, LocatorId, ManifestProof, Protocol, StreamingUrls};
+
+    fn replicated() -> Replicated {
+        let at = |text| times::parse(text).unwrap();
+        let site = |name: &str, url: &str| PublishedSite {
+            name: name.parse().unwrap(),
+            kind: "ams-v2",
+            region: Some(format!("{name}europe")),
+            base_url: Url::parse(url).unwrap(),
+        };
+        let (source, replica) = (site("west", "https://w.example/"), site("east", "http://127.0.0.1:8080/base/"));
+        let locator_id = LocatorId::parse("0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21").unwrap();
+        let urls = StreamingUrls::build(&source.base_url, &replica.base_url, locator_id, "movie.ism").unwrap();
+        let proof =
+            ManifestProof { site: replica.name.clone(), protocol: Protocol::Hls, status: 200, sha256: "cd".into() };
+        Replicated {
+            asset_id: "nb:cid:UUID:6f1c".into(),
+            asset_name: "movie".into(),
+            replica_asset_id: "nb:cid:UUID:77f2".into(),
+            locator_id,
+            source,
+            replica,
+            urls,
+            content: Content { files: 12, bytes: 48_211_034, digest: "ab".into(), generation: None },
+            manifests: vec![proof],
+            valid_from: Some(at("2026-11-20T10:00:00Z")),
+            valid_until: at("2027-01-19T00:00:00Z"),
+            copy: CopyCount {
+                copied_files: 12,
+                skipped_files: 0,
+                copied_bytes: 48_211_034,
+                duration: Duration::from_millis(3200),
+            },
+            timing: Timing {
+                finished_at: Some(at("2026-11-20T11:15:29.9+01:00")),
+                received_at: at("2026-11-20T10:15:30Z"),
+                copied_at: at("2026-11-20T10:15:34Z"),
+                published_at: at("2026-11-20T10:15:35Z"),
+                verified_at: at("2026-11-20T10:15:36Z"),
+            },
+            attempts: 1,
+            correlation: BTreeMap::from([("cmsId".to_owned(), "4711".to_owned())]),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        }
+    }
+
+    #[test]
+    fn the_same_content_has_the_same_id_whenever_and_however_often_it_is_replicated() {
+        let now = times::parse("2026-11-20T10:15:36.3Z").unwrap();
+        let first = encode_replicated(&replicated(), "/probe", now);
+        let mut again = Replicated { attempts: 7, replica_asset_id: "other".into(), ..replicated() };
+        assert_eq!(encode_replicated(&again, "/other", now + Duration::from_secs(9)).id, first.id);
+        again.content.digest = "other".into();
+        assert_ne!(encode_replicated(&again, "/probe", now).id, first.id);
+    }
+
+    #[test]
+    fn the_event_is_as_its_contract_says() {
+        let event = encode_replicated(&replicated(), "/probe", times::parse("2026-11-20T10:15:36.3Z").unwrap());
+        assert_eq!(event.routing_key, "media.asset.replicated.west.east");
+        let json: Value = serde_json::from_slice(&event.body).unwrap();
+        insta::assert_snapshot!(format!("{json:#}"), @r#"
+{
+  "specversion": "1.0",
+  "id": "3008af6a-8d52-5e36-b188-aa6d395580b5",
+  "source": "/stream-replicator/west/east",
+  "type": "media.asset.replicated.v1",
+  "subject": "nb:cid:UUID:6f1c",
+  "time": "2026-11-20T10:15:36.300Z",
+  "datacontenttype": "application/json",
+  "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  "data": {
+    "asset": {
+      "id": "nb:cid:UUID:6f1c",
+      "name": "movie",
+      "replicaId": "nb:cid:UUID:77f2"
+    },
+    "locatorId": "0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21",
+    "relativePath": "/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest",
+    "pathPrefix": "/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/",
+    "sites": [
+      {
+        "name": "west",
+        "role": "source",
+        "priority": 1,
+        "kind": "ams-v2",
+        "region": "westeurope",
+        "scheme": "https",
+        "host": "w.example",
+        "port": 443,
+        "basePath": "",
+        "hostHeader": "w.example"
+      },
+      {
+        "name": "east",
+        "role": "replica",
+        "priority": 2,
+        "kind": "ams-v2",
+        "region": "easteurope",
+        "scheme": "http",
+        "host": "127.0.0.1",
+        "port": 8080,
+        "basePath": "/base",
+        "hostHeader": "127.0.0.1:8080"
+      }
+    ],
+    "urls": [
+      {
+        "protocol": "smooth",
+        "path": "/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest",
+        "source": "https://w.example/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest",
+        "replica": "http://127.0.0.1:8080/base/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest"
+      },
+      {
+        "protocol": "hls",
+        "path": "/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest(format=m3u8-aapl)",
+        "source": "https://w.example/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest(format=m3u8-aapl)",
+        "replica": "http://127.0.0.1:8080/base/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest(format=m3u8-aapl)"
+      },
+      {
+        "protocol": "dash",
+        "path": "/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest(format=mpd-time-csf)",
+        "source": "https://w.example/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest(format=mpd-time-csf)",
+        "replica": "http://127.0.0.1:8080/base/0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21/movie.ism/manifest(format=mpd-time-csf)"
+      }
+    ],
+    "probe": {
+      "path": "/probe",
+      "method": "GET",
+      "expectedStatus": 200,
+      "intervalSeconds": 10
+    },
+    "cache": {
+      "segmentsImmutable": true,
+      "manifestMaxAgeSeconds": 5,
+      "purge": []
+    },
+    "protection": {
+      "kind": "clear",
+      "keyIds": [],
+      "licenseHosts": []
+    },
+    "content": {
+      "files": 12,
+      "bytes": 48211034,
+      "digest": "ab",
+      "generation": null
+    },
+    "verification": {
+      "level": "manifest",
+      "at": "2026-11-20T10:15:36.000Z",
+      "manifests": [
+        {
+          "site": "east",
+          "protocol": "hls",
+          "status": 200,
+          "sha256": "cd"
+        }
+      ]
+    },
+    "validity": {
+      "from": "2026-11-20T10:00:00.000Z",
+      "until": "2027-01-19T00:00:00.000Z"
+    },
+    "copy": {
+      "copiedFiles": 12,
+      "skippedFiles": 0,
+      "copiedBytes": 48211034,
+      "seconds": 3.2
+    },
+    "timing": {
+      "finishedAt": "2026-11-20T10:15:29.900Z",
+      "receivedAt": "2026-11-20T10:15:30.000Z",
+      "copiedAt": "2026-11-20T10:15:34.000Z",
+      "publishedAt": "2026-11-20T10:15:35.000Z",
+      "verifiedAt": "2026-11-20T10:15:36.000Z",
+      "lagSeconds": 6.4
+    },
+    "attempts": 1,
+    "correlation": {
+      "cmsId": "4711"
+    }
+  }
+}
+"#);
+    }
 }

@@ -29,4 +29,6 @@ pub struct ReplicationJob {
     pub attempt: u32,
     /// Passed through unchanged to every event about this asset.
     pub correlation: BTreeMap<String, String>,
+    /// The trace that it belongs to (W3C Trace Context), carried through.
+    pub traceparent: Option<String>,
 }

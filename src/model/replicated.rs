@@ -41,6 +41,8 @@ pub struct Replicated {
     pub attempts: u32,
     /// The request's correlation map, unchanged.
     pub correlation: BTreeMap<String, String>,
+    /// The trace that it belongs to (W3C Trace Context), carried through.
+    pub traceparent: Option<String>,
 }
 
 /// A site as a CDN configurator needs it.

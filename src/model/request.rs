@@ -29,6 +29,8 @@ pub struct ReplicationRequest {
     pub replica: Option<SiteName>,
     /// Passed through unchanged to every event about this asset.
     pub correlation: BTreeMap<String, String>,
+    /// The trace that it belongs to (W3C Trace Context), carried through.
+    pub traceparent: Option<String>,
 }
 
 /// The final states of an encoding job that a notification can report (contract ams-v2, section 7).

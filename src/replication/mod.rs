@@ -65,6 +65,7 @@ pub async fn replicate(job: &ReplicationJob, sites: &Sites, progress: &Progress)
         },
         attempts: job.attempt,
         correlation: job.correlation.clone(),
+        traceparent: job.traceparent.clone(),
     })
 }
 

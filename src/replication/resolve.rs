@@ -55,6 +55,7 @@ pub async fn resolve(
         valid_until: request.valid_until,
         attempt,
         correlation: request.correlation.clone(),
+        traceparent: request.traceparent.clone(),
     };
     let to_all = |asset_id| route.replicas.iter().map(move |replica| job(asset_id, replica.clone()));
     Ok(Resolution::Jobs(asset_ids.iter().flat_map(to_all).collect()))

@@ -52,8 +52,10 @@ fn structured(event: &OutgoingEvent, cause: &Message) -> Message {
     for (name, value) in event.headers() {
         message.headers.set(name, value);
     }
-    for name in ["traceparent", "tracestate"] {
-        if let Some(value) = cause.headers.get_text(name) {
+    for (name, value) in
+        [("traceparent", event.traceparent.as_deref()), ("tracestate", cause.headers.get_text("tracestate"))]
+    {
+        if let Some(value) = value {
             message.headers.set(name, value);
         }
     }
