@@ -2,6 +2,7 @@
 
 use super::Exit;
 use crate::failure::Failure;
+use crate::http::{Method, Request};
 use crate::rabbitmq;
 use crate::replication::{AllSites, Site};
 use crate::settings::Settings;
@@ -51,9 +52,7 @@ async fn check_site(site: &Site) -> bool {
     let reached = media.is_ok();
     let mut good = say(name, "media service", media.map_err(|failure| explain(&failure)));
     if reached {
-        let endpoint = site.media.verify_streaming_endpoint(None).await;
-        let host = endpoint.map(|endpoint| format!("running at {}", endpoint.host_name));
-        good &= say(name, "streaming", host.map_err(|failure| explain(&failure)));
+        good &= say(name, "streaming", check_streaming(site).await.map_err(|failure| explain(&failure)));
     }
     let storage = site.storage.verify_reachable().await;
     good & say(
@@ -61,6 +60,17 @@ async fn check_site(site: &Site) -> bool {
         "storage",
         storage.map(|()| "reached, key accepted".to_owned()).map_err(|failure| explain(&failure)),
     )
+}
+
+/// The endpoint must run, and its host must answer; any status will do, as nothing is asked for.
+async fn check_streaming(site: &Site) -> Result<String, Failure> {
+    let endpoint = site.media.verify_streaming_endpoint(None).await?;
+    let unusable =
+        || Failure::permanent("streaming-host", format!("host name '{}' cannot be used", endpoint.host_name));
+    let base = site.streaming_base(&format!("http://{}/", endpoint.host_name)).ok_or_else(unusable)?;
+    let answer = site.player.send(Request::new(Method::GET, base.clone())).await;
+    answer.map_err(|error| error.into_failure(&site.name))?;
+    Ok(format!("running, answers at {base}"))
 }
 
 fn explain(failure: &Failure) -> String {

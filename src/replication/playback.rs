@@ -55,24 +55,14 @@ pub async fn verify_playback(
     Ok(Playback { source_base, replica_base, urls, manifests })
 }
 
-/// The streaming endpoint's address: the setting, else the locator's own with the endpoint's host name; `https` for the
-/// services' own hosts, which answer it although locators say `http` (contract ams-v2, section 6).
+/// Where the site's streaming endpoint serves `locator`; the endpoint must be running.
 async fn find_base(site: &Site, locator: &StreamingLocator) -> Result<Url, Failure> {
     site.media.verify_streaming_endpoint(Some(locator)).await?;
-    if let Some(url) = &site.streaming_url {
-        return Ok(url.clone());
-    }
-    let unusable = || {
+    site.streaming_base(&locator.path).ok_or_else(|| {
         Failure::permanent("locator-path", format!("locator {} has no usable path", locator.id))
             .with_hint("set streaming_url for this site")
             .at_site(&site.name)
-    };
-    let path = Url::parse(&locator.path).map_err(|_| unusable())?;
-    let mut base = path.join("/").map_err(|_| unusable())?;
-    if base.host_str().is_some_and(|host| host.contains(".streaming.")) && base.port().is_none() {
-        base.set_scheme("https").map_err(|()| unusable())?;
-    }
-    Ok(base)
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

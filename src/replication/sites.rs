@@ -52,6 +52,20 @@ impl Site {
         })
     }
 
+    /// Scheme, host, port and base path of its streaming endpoint: the setting, else those of `address`, with `https` for
+    /// the services' own hosts, which answer it although their locators say `http` (contract ams-v2, section 6).
+    #[must_use]
+    pub fn streaming_base(&self, address: &str) -> Option<Url> {
+        if let Some(url) = &self.streaming_url {
+            return Some(url.clone());
+        }
+        let mut base = Url::parse(address).ok()?.join("/").ok()?;
+        if base.port().is_none() && base.host_str()?.contains(".streaming.") {
+            base.set_scheme("https").ok()?;
+        }
+        Some(base)
+    }
+
     pub(super) fn published(&self, base_url: Url) -> PublishedSite {
         PublishedSite { name: self.name.clone(), kind: self.kind, region: self.region.clone(), base_url }
     }
