@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(name = "media-services-emulator")]
 struct Arguments {
-    /// An account: NAME=DATA_CENTRE,KEY,STORAGE_ENDPOINT,STORAGE_ACCOUNT,STORAGE_KEY[,STREAMING_PORT]; may be repeated
+    /// An account: NAME=DATA_CENTRE,KEY,STORAGE_ENDPOINT,STORAGE_ACCOUNT,STORAGE_KEY, then optionally ,STREAMING_PORT; may be repeated
     #[arg(long = "account", value_name = "ACCOUNT")]
     accounts: Vec<String>,
     /// A JSON file with accounts in place of --account

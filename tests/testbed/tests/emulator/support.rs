@@ -33,6 +33,8 @@ pub async fn start_with(change: impl FnOnce(&mut EmulatorConfig)) -> Result<Emul
 }
 
 pub fn http() -> Result<reqwest::Client> {
+    // reqwest wants a TLS provider even for plain HTTP; a second installation changes nothing
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     Ok(builder.timeout(Duration::from_secs(30)).build()?)
 }
