@@ -105,7 +105,11 @@ impl AmsV2 {
     /// # Errors
     /// As every call.
     pub async fn delete_asset(&self, id: &str) -> Result<(), Failure> {
-        for locator in self.list_locator_rows(id).await? {
+        let locators = match self.list_locator_rows(id).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            other => other?,
+        };
+        for locator in locators {
             self.client.delete(key("Locators", &locator.id)).await?;
         }
         Ok(self.client.delete(key("Assets", id)).await?)

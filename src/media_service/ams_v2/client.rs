@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, Retryable};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tokio::time::sleep;
 use url::Url;
@@ -35,7 +36,9 @@ pub struct Call {
 impl Call {
     /// Verb and resource for people, without the query.
     pub fn name(&self) -> String {
-        format!("{} {}", self.method, self.resource.split('?').next().unwrap_or_default())
+        let path = self.resource.split('?').next().unwrap_or_default();
+        let path = percent_decode_str(path).decode_utf8_lossy().replace(char::is_control, "?");
+        format!("{} {path}", self.method)
     }
 }
 

@@ -203,8 +203,8 @@ impl AmsV2 {
     }
 
     /// Locators of every type; there are at most five.
-    pub(super) async fn list_locator_rows(&self, asset_id: &str) -> Result<Vec<LocatorRow>, Failure> {
-        Ok(self.client.list(&format!("{}/Locators", key("Assets", asset_id)), None).await?)
+    pub(super) async fn list_locator_rows(&self, asset_id: &str) -> Result<Vec<LocatorRow>, CallError> {
+        self.client.list(&format!("{}/Locators", key("Assets", asset_id)), None).await
     }
 
     fn not_visible(&self, id: LocatorId) -> Failure {

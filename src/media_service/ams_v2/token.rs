@@ -58,20 +58,21 @@ impl Tokens {
     /// A token that is valid for some time yet.
     pub async fn get(&self) -> Result<Secret, CallError> {
         let mut cached = self.cached.lock().await;
-        let now = Instant::now();
-        if let Some(token) = cached.as_ref().filter(|token| now < token.renew_at) {
+        if let Some(token) = cached.as_ref().filter(|token| Instant::now() < token.renew_at) {
             return Ok(token.text.clone());
         }
         match self.fetch().await {
             Ok(token) => Ok(cached.insert(token).text.clone()),
-            Err(error) => match cached.as_mut().filter(|token| now < token.ends_at && error.failure.is_transient()) {
-                Some(old) => {
-                    tracing::warn!(site = %self.site, error = %error.failure, "token not renewed, the old one is used");
-                    old.renew_at = now + PATIENCE;
-                    Ok(old.text.clone())
+            Err(error) => {
+                match cached.as_mut().filter(|token| Instant::now() < token.ends_at && error.failure.is_transient()) {
+                    Some(old) => {
+                        tracing::warn!(site = %self.site, error = %error.failure, "token not renewed, the old one is used");
+                        old.renew_at = Instant::now() + PATIENCE;
+                        Ok(old.text.clone())
+                    }
+                    None => Err(error),
                 }
-                None => Err(error),
-            },
+            }
         }
     }
 
