@@ -137,7 +137,10 @@ async fn sets_of_more_than_a_thousand_are_read_to_the_end() {
     }
     let name = "stream-replicator read 43200";
     for policy in west.access_policies() {
-        west.set(Set::AccessPolicies, &policy.id, |row| drop(row.set("Name", name))).unwrap();
+        west.set(Set::AccessPolicies, &policy.id, |row| {
+            row.set("Name", name);
+        })
+        .unwrap();
     }
     for next_link in [false, true] {
         west.switch(|switches| switches.next_link = next_link).unwrap();
