@@ -56,7 +56,7 @@ pub enum FaultAction {
         #[serde(default)]
         retry_after_seconds: Option<u64>,
     },
-    /// Serves the request this many milliseconds late.
+    /// Serves the request this many milliseconds late; after commit: serves it at once and answers late.
     DelayMilliseconds(u64),
     /// Closes the connection without an answer.
     Drop,

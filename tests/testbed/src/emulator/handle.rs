@@ -127,6 +127,16 @@ impl Emulator {
         Requests(self.shared.state.lock().requests.clone())
     }
 
+    /// The requests that a fault has delayed so far: unlike in [`Self::requests`], from the moment the delay begins.
+    pub fn delayed(&self) -> Requests {
+        Requests(self.shared.state.lock().delayed.clone())
+    }
+
+    /// Every token that was given out, for tests that look for them where they must not be.
+    pub fn issued_tokens(&self) -> Vec<String> {
+        self.shared.state.lock().issued_tokens.clone()
+    }
+
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.shared.state.lock().requests.clear();

@@ -50,6 +50,7 @@ pub struct Rule {
     query: Vec<String>,
     without_query: Option<String>,
     header: Option<String>,
+    skip: u32,
     times: Option<u32>,
     action: Action,
 }
@@ -58,7 +59,16 @@ impl Rule {
     /// This action for every request, until conditions are added.
     #[must_use]
     pub fn new(action: Action) -> Self {
-        Self { method: None, path: None, query: Vec::new(), without_query: None, header: None, times: None, action }
+        Self {
+            method: None,
+            path: None,
+            query: Vec::new(),
+            without_query: None,
+            header: None,
+            skip: 0,
+            times: None,
+            action,
+        }
     }
 
     /// An error answer with this status and error code ("Status and error codes", Azure Storage REST), for example
@@ -121,6 +131,13 @@ impl Rule {
         self
     }
 
+    /// Leaves the first `skip` requests that match alone.
+    #[must_use]
+    pub fn skip(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
     /// Only the first `times` requests that match; all of them when this is not called.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -168,12 +185,13 @@ impl Fault {
 /// A rule with the count of its uses.
 pub(super) struct ActiveRule {
     rule: Rule,
+    skipped: AtomicU32,
     hits: Arc<AtomicU32>,
 }
 
 impl ActiveRule {
     pub(super) fn new(rule: Rule) -> Self {
-        Self { rule, hits: Arc::default() }
+        Self { rule, skipped: AtomicU32::new(0), hits: Arc::default() }
     }
 
     pub(super) fn fault(&self) -> Fault {
@@ -190,9 +208,13 @@ pub(super) fn choose(
     headers: &HeaderMap,
 ) -> (Duration, Option<Action>) {
     let mut delay = Duration::ZERO;
-    for ActiveRule { rule, hits } in rules {
+    for ActiveRule { rule, skipped, hits } in rules {
         let used_up = rule.times.is_some_and(|times| hits.load(Ordering::Relaxed) >= times);
         if used_up || !rule.matches(method, uri, headers) {
+            continue;
+        }
+        if skipped.load(Ordering::Relaxed) < rule.skip {
+            skipped.fetch_add(1, Ordering::Relaxed);
             continue;
         }
         hits.fetch_add(1, Ordering::Relaxed);

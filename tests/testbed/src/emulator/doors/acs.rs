@@ -39,10 +39,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, call: Call) -> Response<Body> {
     let Some(lifetime_seconds) = lifetime_seconds else {
         return refuse(401, "invalid_client", "ACS50012: authentication failed");
     };
+    let token = shared.mint.token(name, lifetime_seconds);
+    shared.state.lock().issued_tokens.push(token.clone());
     // expires_in was a string, whatever OAuth says
     let body = json!({
         "token_type": "http://schemas.xmlsoap.org/ws/2009/11/swt-token-profile-1.0",
-        "access_token": shared.mint.token(name, lifetime_seconds),
+        "access_token": token,
         "expires_in": lifetime_seconds.to_string(),
         "scope": SCOPE,
     });

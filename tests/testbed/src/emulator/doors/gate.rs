@@ -80,7 +80,7 @@ where
         (Some(Down::Refused), _) => None,
         (Some(Down::Unavailable), _) => Some(reply::html(503, "Service Unavailable")),
         (None, None) => Some(serve(Arc::clone(&shared), call).await),
-        (None, Some(rule)) => meet(&rule, &shared, &headers, serve(Arc::clone(&shared), call)).await,
+        (None, Some(rule)) => meet(&rule, &shared, &entry, &headers, serve(Arc::clone(&shared), call)).await,
     };
     entry.status = response.as_ref().map_or(0, |response| response.status().as_u16());
     tracing::debug!(door = ?entry.door, method = entry.method, path = entry.path, account = entry.account, status = entry.status);
@@ -95,12 +95,22 @@ where
 async fn meet(
     rule: &FaultRule,
     shared: &Shared,
+    request: &Request,
     headers: &HeaderMap,
     service: impl Future<Output = Response<Body>>,
 ) -> Option<Response<Body>> {
     match &rule.action {
         FaultAction::DelayMilliseconds(milliseconds) => {
-            tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
+            let delay = async {
+                shared.state.lock().delayed.push(request.clone());
+                tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
+            };
+            if rule.after_commit {
+                let response = service.await;
+                delay.await;
+                return Some(response);
+            }
+            delay.await;
             return Some(service.await);
         }
         _ if rule.after_commit => drop(service.await),

@@ -35,6 +35,10 @@ pub(crate) struct State {
     pub(crate) faults: Vec<FaultRule>,
     /// Every request so far.
     pub(crate) requests: Vec<Request>,
+    /// The requests that a fault has delayed, noted down when the delay began.
+    pub(crate) delayed: Vec<Request>,
+    /// Every token so far.
+    pub(crate) issued_tokens: Vec<String>,
     /// Tokens that are no longer good.
     pub(crate) revoked_tokens: HashSet<String>,
     /// Data centres that are down.
