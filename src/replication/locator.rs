@@ -13,7 +13,8 @@ use crate::model::{LocatorId, ReplicationJob, StreamingLocator};
 const SHORTEST_VALIDITY: Duration = Duration::minutes(1);
 
 /// Does: finds the asset's newest unexpired streaming locator, or makes one where the setting allows it.
-/// Safe to repeat because: the id of a locator we make is derived from the asset, so a second try finds the first one's.
+/// Safe to repeat because: the id of a locator we make is derived from the asset and the end that the message gives it, so a
+/// second try finds the first one's, and puts its end right where the first was stopped before that.
 /// Fails as: `Permanent` when there is none and none may be made.
 pub async fn ensure_source_locator(
     job: &ReplicationJob,
@@ -22,9 +23,16 @@ pub async fn ensure_source_locator(
 ) -> Result<StreamingLocator, Failure> {
     let site = &sites.source;
     let now = OffsetDateTime::now_utc();
-    if let Some(found) = newest_unexpired(site.media.list_locators(&source.asset.id).await?, now) {
-        return Ok(found);
-    }
+    let id = own_id(&source.asset.id, job.valid_until);
+    // Until its end is set, a locator lasts as long as its policy: one of ours that does was never finished.
+    let is_unfinished =
+        |found: &StreamingLocator| found.id == id && job.valid_until.is_some_and(|until| found.expires > until);
+    let found = newest_unexpired(site.media.list_locators(&source.asset.id).await?, now);
+    let begun = match found {
+        Some(found) if !is_unfinished(&found) => return Ok(found),
+        Some(unfinished) => unfinished.start,
+        None => None,
+    };
     if !sites.settings.create_source_locator {
         return Err(Failure::permanent(
             "source-not-published",
@@ -33,15 +41,21 @@ pub async fn ensure_source_locator(
         .with_hint("publish the asset at the source, or set replication.create_source_locator = true, and replay")
         .at_site(&site.name));
     }
-    let start = now - Duration::minutes(i64::from(sites.settings.locator_start_minutes_ago));
+    let start = begun.unwrap_or_else(|| now - Duration::minutes(i64::from(sites.settings.locator_start_minutes_ago)));
     let until = job.valid_until.unwrap_or(start + Duration::days(i64::from(sites.settings.locator_days)));
     if until < now + SHORTEST_VALIDITY {
         return Err(Failure::permanent("validity-over", "the message's `validUntil` has passed")
             .with_hint("discard this message: the asset was not to be streamed any longer")
             .at_site(&site.name));
     }
-    let id = LocatorId(Uuid::new_v5(&Uuid::NAMESPACE_URL, source.asset.id.as_bytes()));
     site.media.ensure_locator(Some(id), &source.asset.id, Some(start), until, None).await
+}
+
+/// The id of a source locator that we make.
+fn own_id(asset_id: &str, valid_until: Option<OffsetDateTime>) -> LocatorId {
+    let name =
+        valid_until.map_or_else(|| asset_id.to_owned(), |until| format!("{asset_id} {}", until.unix_timestamp()));
+    LocatorId(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()))
 }
 
 /// The one that was started last and still lasts; one that has not begun yet only when no other is left.
