@@ -3,6 +3,7 @@
 mod ams_v2;
 mod blob_store;
 mod http;
+mod kills;
 mod rabbitmq;
 mod replicate;
 mod split;

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use testbed::storage::{BlobInfo, PutOptions};
+use testbed::storage::PutOptions;
 use url::Url;
 
-use crate::support::{Published, World, next_event};
-
-/// The one metadata key that the worker adds.
-const OUR_KEY: &str = "stream_replicator_source_etag";
+use crate::support::{OUR_KEY, Published, World, comparable, container_of, described_files, next_event};
 
 #[tokio::test]
 async fn an_encoded_asset_becomes_playable_at_the_second_site_and_is_announced() -> Result<()> {
@@ -174,36 +171,7 @@ fn differing_parts(data: &Value) -> Result<usize> {
 }
 
 fn assert_files_described_alike(world: &World, asset: &Published, replica: &str) {
-    let described = |site: &str, id: &str| {
-        let files = world.site(site).files(id);
-        let mut rows: Vec<_> =
-            files.into_iter().map(|file| (file.name, file.size, file.is_primary, file.mime_type)).collect();
-        rows.sort();
-        rows
-    };
-    let source = described("west", &asset.id);
-    assert_eq!(source.iter().filter(|row| row.2).count(), 1, "one primary file");
-    assert_eq!(described("east", replica), source);
-}
-
-fn container_of(world: &World, site: &str, asset_id: &str) -> Result<String> {
-    let asset = world.site(site).assets().into_iter().find(|asset| asset.id == asset_id);
-    Ok(asset.context("no such asset")?.container)
-}
-
-/// What must be equal on both sites.
-fn comparable(blobs: Vec<BlobInfo>) -> Vec<String> {
-    let line = |mut blob: BlobInfo| {
-        blob.metadata.remove(OUR_KEY);
-        let properties = [
-            blob.content_md5,
-            blob.content_type,
-            blob.cache_control,
-            blob.content_encoding,
-            blob.content_language,
-            blob.content_disposition,
-        ];
-        format!("{} {} {properties:?} {:?} {}", blob.name, blob.size, blob.metadata, blob.blob_type)
-    };
-    blobs.into_iter().map(line).collect()
+    let source = described_files(world, "west", &asset.id);
+    assert_eq!(source.iter().filter(|file| file.is_primary).count(), 1, "one primary file");
+    assert_eq!(described_files(world, "east", replica), source);
 }

@@ -2,9 +2,11 @@
 
 mod process;
 pub mod rabbitmq;
+mod replica;
 mod world;
 
 pub use process::{Worker, run_once};
+pub use replica::{OUR_KEY, comparable, container_of, described_files, ensure_one_replica, ensure_queues_empty};
 pub use world::{MEDIA_KEY, Published, World, media, next_event};
 
 use std::future::Future;

@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use super::eventually;
@@ -26,22 +26,14 @@ impl Worker {
 
     /// Starts it and waits for nothing.
     pub fn spawn(config: &Path) -> Result<Self> {
-        let mut child = command(config).arg("run").stderr(Stdio::piped()).spawn()?;
+        let mut child = command(config).arg("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let log = Arc::new(Mutex::new(String::new()));
-        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
-        let written = Arc::clone(&log);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if let Ok(mut log) = written.lock() {
-                    log.push_str(&line);
-                    log.push('\n');
-                }
-            }
-        });
+        tokio::spawn(keep(child.stdout.take().context("no standard output")?, Arc::clone(&log)));
+        tokio::spawn(keep(child.stderr.take().context("no standard error")?, Arc::clone(&log)));
         Ok(Self { child, log })
     }
 
-    /// Everything it has logged so far.
+    /// Everything it has printed so far, to standard output and standard error.
     pub fn log(&self) -> String {
         self.log.lock().map(|log| log.clone()).unwrap_or_default()
     }
@@ -59,9 +51,32 @@ impl Worker {
 
     /// SIGTERM, then its exit code.
     pub async fn terminate(mut self) -> Result<Option<i32>> {
+        self.signal_termination().await?;
+        self.exit_code().await
+    }
+
+    /// SIGTERM, and no waiting.
+    pub async fn signal_termination(&self) -> Result<()> {
         let pid = self.child.id().context("has ended already")?;
         Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
-        Ok(super::within("exit after SIGTERM", async { Ok(self.child.wait().await?) }).await?.code())
+        Ok(())
+    }
+
+    /// Waits for its end; `None` when a signal ended it.
+    pub async fn exit_code(&mut self) -> Result<Option<i32>> {
+        let end = super::within("the worker's end", async { Ok(self.child.wait().await?) }).await;
+        Ok(end.with_context(|| self.log())?.code())
+    }
+}
+
+/// Appends every line to the log.
+async fn keep(output: impl AsyncRead + Unpin, log: Arc<Mutex<String>>) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Ok(mut log) = log.lock() {
+            log.push_str(&line);
+            log.push('\n');
+        }
     }
 }
 

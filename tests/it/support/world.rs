@@ -91,6 +91,11 @@ impl World {
         Ok(())
     }
 
+    /// Where the shared storage listens, for a proxy in front of it.
+    pub fn azurite(&self) -> &Url {
+        self.shared.azurite()
+    }
+
     /// The worker's settings file.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("worker.toml")
@@ -125,6 +130,14 @@ impl World {
     /// Listens to our events.
     pub async fn events(&self) -> Result<Subscription> {
         self.amqp.subscribe("media.replication", "#").await
+    }
+
+    /// An encoded asset at `west` that nobody has published.
+    pub async fn unpublished_asset(&self, name: &str) -> Result<String> {
+        let west = self.site("west");
+        let id = west.create_asset(name, 0).await?;
+        west.upload(&id, &media()?).await?;
+        Ok(id)
     }
 
     /// Sends "encoding finished" for an asset, as an encoder would.

@@ -1,0 +1,91 @@
+//! What a replica must be: one asset, one locator, the same files and blobs as its source.
+
+use anyhow::{Context, Result, ensure};
+use testbed::storage::BlobInfo;
+
+use super::World;
+
+/// The one metadata key that the worker adds.
+pub const OUR_KEY: &str = "stream_replicator_source_etag";
+/// The streaming kind of locator on the wire.
+const ORIGIN: i64 = 2;
+
+/// A registered file without its id.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DescribedFile {
+    pub name: String,
+    pub size: i64,
+    pub is_primary: bool,
+    pub mime_type: Option<String>,
+}
+
+/// The files of an asset in name order.
+pub fn described_files(world: &World, site: &str, asset_id: &str) -> Vec<DescribedFile> {
+    let described = |file: testbed::emulator::AssetFile| DescribedFile {
+        name: file.name,
+        size: file.size,
+        is_primary: file.is_primary,
+        mime_type: file.mime_type,
+    };
+    let mut files: Vec<_> = world.site(site).files(asset_id).into_iter().map(described).collect();
+    files.sort();
+    files
+}
+
+/// The container of an asset.
+pub fn container_of(world: &World, site: &str, asset_id: &str) -> Result<String> {
+    let asset = world.site(site).assets().into_iter().find(|asset| asset.id == asset_id);
+    Ok(asset.context("no such asset")?.container)
+}
+
+/// What must be equal on both sites.
+pub fn comparable(blobs: Vec<BlobInfo>) -> Vec<String> {
+    let line = |mut blob: BlobInfo| {
+        blob.metadata.remove(OUR_KEY);
+        let properties = [
+            blob.content_md5,
+            blob.content_type,
+            blob.cache_control,
+            blob.content_encoding,
+            blob.content_language,
+            blob.content_disposition,
+        ];
+        format!("{} {} {properties:?} {:?} {}", blob.name, blob.size, blob.metadata, blob.blob_type)
+    };
+    blobs.into_iter().map(line).collect()
+}
+
+/// Checks that `east` has one asset, which is the whole and only replica of `asset_id`: equal blobs, equal files, and one
+/// streaming locator with the id and the validity of the source's only one. Gives the replica's id.
+pub async fn ensure_one_replica(world: &World, asset_id: &str) -> Result<String> {
+    let (west, east) = (world.site("west"), world.site("east"));
+    let assets = east.assets();
+    let [asset] = assets.as_slice() else { anyhow::bail!("not one asset at east: {assets:?}") };
+    let mark = format!("stream-replicator/1 west {asset_id}");
+    ensure!(asset.alternate_id.as_deref().is_some_and(|text| text.starts_with(&mark)), "not ours: {asset:?}");
+
+    let container = container_of(world, "west", asset_id)?;
+    let ours = world.storage("west")?.list(&container).await?.context("no source container")?;
+    let theirs = world.storage("east")?.list(&asset.container).await?.context("no replica container")?;
+    let (ours, theirs) = (comparable(ours), comparable(theirs));
+    ensure!(ours == theirs, "blobs differ: {ours:#?} {theirs:#?}");
+    let (ours, theirs) = (described_files(world, "west", asset_id), described_files(world, "east", &asset.id));
+    ensure!(ours == theirs, "files differ: {ours:#?} {theirs:#?}");
+
+    let (source, replica) = (west.locators(asset_id), east.locators(&asset.id));
+    let ([source], [replica]) = (source.as_slice(), replica.as_slice()) else {
+        anyhow::bail!("not one locator at each site: {source:?} {replica:?}")
+    };
+    ensure!((source.kind, replica.kind) == (ORIGIN, ORIGIN) && source.uuid == replica.uuid, "{source:?} {replica:?}");
+    ensure!((source.start, source.expires) == (replica.start, replica.expires), "{source:?} {replica:?}");
+    Ok(asset.id.clone())
+}
+
+/// Checks that no queue of the worker holds a message, parked and dead ones included.
+pub async fn ensure_queues_empty(world: &World) -> Result<()> {
+    for queue in ["work", "retry.1s", "retry.2s", "dead", "parked"] {
+        let depth = world.vhost.queue_depth(&format!("replication.{queue}")).await?;
+        ensure!(depth == Some(0), "queue {queue} has {depth:?}");
+    }
+    Ok(())
+}
