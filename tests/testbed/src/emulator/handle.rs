@@ -54,6 +54,7 @@ impl Emulator {
             notifications: broadcast::channel(NOTIFICATIONS).0,
             http: crate::storage::http_client_builder().build().context("cannot set up an HTTP client")?,
             policies: tokio::sync::Mutex::new(()),
+            release: tokio::sync::Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -130,6 +131,11 @@ impl Emulator {
     /// The requests that a fault has delayed so far: unlike in [`Self::requests`], from the moment the delay begins.
     pub fn delayed(&self) -> Requests {
         Requests(self.shared.state.lock().delayed.clone())
+    }
+
+    /// Ends the delays of all requests that are delayed right now.
+    pub fn release_delayed(&self) {
+        self.shared.release.notify_waiters();
     }
 
     /// Every token that was given out, for tests that look for them where they must not be.

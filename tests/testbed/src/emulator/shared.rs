@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) http: reqwest::Client,
     /// Held while a container's stored policies are written, so that two writers cannot overtake each other.
     pub(crate) policies: tokio::sync::Mutex<()>,
+    /// Lets delayed requests go on.
+    pub(crate) release: tokio::sync::Notify,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

@@ -102,8 +102,9 @@ async fn meet(
     match &rule.action {
         FaultAction::DelayMilliseconds(milliseconds) => {
             let delay = async {
+                let released = shared.release.notified();
                 shared.state.lock().delayed.push(request.clone());
-                tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
+                let _ = tokio::time::timeout(Duration::from_millis(*milliseconds), released).await;
             };
             if rule.after_commit {
                 let response = service.await;
