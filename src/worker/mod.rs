@@ -155,7 +155,8 @@ async fn drain(
         jobs.wait().await;
     };
     let whole = tokio::select! {
-        () = jobs_end => !session.ended().is_cancelled(),
+        // A second signal ends the jobs too, often before this task hears of it.
+        () = jobs_end => !session.ended().is_cancelled() && !shutdown.hard.is_cancelled(),
         () = tokio::time::sleep(grace) => false,
         () = shutdown.hard.cancelled() => false,
     };
