@@ -6,6 +6,7 @@ mod http;
 mod kills;
 mod rabbitmq;
 mod replicate;
+mod shutdown;
 mod split;
 mod support;
 mod tidy;
