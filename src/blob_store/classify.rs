@@ -186,7 +186,6 @@ impl Refusal {
 fn denied_hint(code: &str) -> &'static str {
     match code {
         "AuthenticationFailed" => "check the account's key in the settings (was it rotated?), and this machine's clock",
-        "AuthorizationFailure" => "check the storage account's firewall: it must let in this machine",
         "KeyBasedAuthenticationNotPermitted" => "the storage account must allow access with its key",
         _ => "check the account's key in the settings, the storage account's firewall, and this machine's clock",
     }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::Exit;
 use crate::events::encode_replicated;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::model::{AssetRef, Replicated, ReplicationRequest, SiteName};
 use crate::replication::{AllSites, Progress, Resolution, replicate as run_pipeline, resolve};
 use crate::settings::Settings;
@@ -49,7 +49,8 @@ pub async fn replicate(settings: &Settings, arguments: &ReplicateArguments) -> E
             if let Some(hint) = &failure.hint {
                 eprintln!("  hint:  {hint}");
             }
-            Exit::Failed
+            // Unusable here means that the arguments are.
+            if failure.kind == FailureKind::Invalid { Exit::BadSettings } else { Exit::Failed }
         }
     }
 }

@@ -186,6 +186,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "most of it is the snapshot")]
     fn the_event_is_as_its_contract_says() {
         let event = encode_replicated(&replicated(), "/probe", times::parse("2026-11-20T10:15:36.3Z").unwrap());
         assert_eq!(event.routing_key, "media.asset.replicated.west.east");

@@ -229,7 +229,7 @@ impl Story {
                 event["id"] == first["id"] && event["source"] == first["source"],
                 "two events: {first:#} {event:#}"
             );
-            if event["data"]["correlation"]["sending"] == self.sent.to_string() {
+            if event["data"]["correlation"]["sending"] == self.sent {
                 return Ok(event);
             }
         }

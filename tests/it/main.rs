@@ -2,10 +2,13 @@
 
 mod ams_v2;
 mod blob_store;
+mod check;
 mod http;
 mod kills;
+mod one_shot;
 mod rabbitmq;
 mod replicate;
+mod settings;
 mod shutdown;
 mod split;
 mod support;

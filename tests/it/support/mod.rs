@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 /// How long anything in a test may take. Far above what it takes, so that a slow machine fails no test.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a condition without an event of its own is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 

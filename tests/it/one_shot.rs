@@ -1,0 +1,106 @@
+//! `replicate`: one asset now, without a broker.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::support::{World, next_event, run_once};
+
+const ASSET_THAT_IS_NOT_THERE: &str = "nb:cid:UUID:00000000-0000-4000-8000-000000000000";
+
+#[tokio::test]
+async fn it_prints_both_urls_and_they_answer() -> Result<()> {
+    let world = World::start().await?;
+    let asset = world.encoded_asset("movie").await?;
+    let output =
+        run_once(&world.config(), &["replicate", "--asset", &asset.id, "--from", "west", "--to", "east"]).await?;
+    let printed = String::from_utf8(output.stdout)?;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines.len(), 2, "{printed}");
+    for (line, site) in lines.iter().zip(["west", "east"]) {
+        let (name, url) = line.split_once(' ').context("no blank")?;
+        assert_eq!(name, site);
+        assert!(url.trim().ends_with(&format!("/{}/movie.ism/manifest", asset.locator)), "{url}");
+        assert_eq!(reqwest::get(url.trim()).await?.status(), 200);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_json_it_prints_the_event_that_the_worker_sends() -> Result<()> {
+    let world = World::start().await?;
+    let asset = world.encoded_asset("movie").await?;
+    // Without the route's names: there is only one.
+    let output = run_once(&world.config(), &["replicate", "--json", "--asset", &asset.id]).await?;
+    let printed: Value = serde_json::from_slice(&output.stdout)?;
+    let _worker = world.worker().await?;
+    let mut events = world.events().await?;
+    world.send_finished(&asset.id).await?;
+    let event = next_event(&mut events).await?;
+    for member in ["id", "source", "type", "subject"] {
+        assert_eq!(printed[member], event[member], "{member}");
+    }
+    assert_eq!(printed["data"]["urls"], event["data"]["urls"]);
+    assert_eq!(
+        (&printed["data"]["copy"]["copiedFiles"], &event["data"]["copy"]["skippedFiles"]),
+        (&6.into(), &6.into())
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_needs_no_broker_in_the_settings() -> Result<()> {
+    let world = World::start().await?;
+    let asset = world.encoded_asset("movie").await?;
+    let text = std::fs::read_to_string(world.config())?;
+    let without_url: Vec<_> = text.lines().filter(|line| !line.starts_with("url = ")).collect();
+    assert_ne!(without_url.len(), text.lines().count());
+    std::fs::write(world.config(), without_url.join("\n"))?;
+    let output = run_once(&world.config(), &["replicate", "--asset", &asset.id]).await?;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failure_is_printed_with_its_hint_and_exit_code_1() -> Result<()> {
+    let world = World::start().await?;
+    let west = world.site("west");
+    let id = west.create_asset("secret", 1).await?;
+    west.upload(&id, &crate::support::media()?).await?;
+    for (asset, code) in [(id.as_str(), "asset-storage-encrypted"), (ASSET_THAT_IS_NOT_THERE, "asset-gone")] {
+        let output = run_once(&world.config(), &["replicate", "--asset", asset]).await?;
+        let errors = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(
+            errors.contains(code) && errors.contains("hint: ") && errors.contains("where: find_source_asset at west"),
+            "{errors}"
+        );
+        assert_eq!(String::from_utf8(output.stdout)?, "", "nothing is printed as a result");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_exit_code_64_and_help_shows_the_codes() -> Result<()> {
+    let world = World::start().await?;
+    for arguments in [
+        &["replicate"][..],
+        &["replicate", "--asset"],
+        &["replicate", "--asset", "x", "--to", "East"],
+        &["nonsense"],
+        &[],
+    ] {
+        let output = run_once(&world.config(), arguments).await?;
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+    }
+    for arguments in
+        [&["replicate", "--asset", "../x"][..], &["replicate", "--asset", ASSET_THAT_IS_NOT_THERE, "--to", "mars"]]
+    {
+        let output = run_once(&world.config(), arguments).await?;
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let help = run_once(&world.config(), &["--help"]).await?;
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8(help.stdout)?.contains("Exit codes: 0 done; 1 failed; 3 stopped"));
+    Ok(())
+}
