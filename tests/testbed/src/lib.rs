@@ -4,4 +4,5 @@ pub mod amqp;
 pub mod emulator;
 pub mod process;
 pub mod proxy;
+pub mod relay;
 pub mod storage;
