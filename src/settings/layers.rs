@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use config::{Config, Environment, File, FileFormat};
+use config::{Config, ConfigError, Environment, File, FileFormat};
 
 use super::{BrokerUrl, Problem, Settings, check, secret};
 
@@ -43,10 +43,24 @@ pub fn load(file: Option<&Path>, environment: HashMap<String, String>) -> Result
     let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(environment));
     let layers = layers.add_source(environment).build();
     let mut settings: Settings =
-        layers.and_then(Config::try_deserialize).map_err(|error| SettingsError::Unreadable(error.to_string()))?;
+        layers.and_then(Config::try_deserialize).map_err(|error| SettingsError::Unreadable(harmless(&error)))?;
     let mut problems = fill_secrets(&mut settings);
     problems.extend(check::problems(&settings));
     if problems.is_empty() { Ok(settings) } else { Err(SettingsError::Wrong(problems)) }
+}
+
+/// What the library says, without what it quotes: a value in the wrong place may be a secret, and so may the line with
+/// the mistake, which it draws with a `|` in front.
+fn harmless(error: &ConfigError) -> String {
+    let told = error.to_string();
+    let lines =
+        told.lines().filter(|line| !line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|'));
+    let quoted = |line: &str| Some((line.find('"')?, line.rfind('"')?));
+    let strike = |line: &str| match quoted(line) {
+        Some((first, last)) => format!("{}...{}", &line[..=first], &line[last..]),
+        None => line.to_owned(),
+    };
+    lines.map(strike).collect::<Vec<_>>().join("\n")
 }
 
 /// Replaces every `*_file` by what the file holds, so that the rest of the house sees one place for each secret.
