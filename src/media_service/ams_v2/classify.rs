@@ -1,6 +1,6 @@
 //! The one place that turns an answer of AMS v2 into a failure (contract ams-v2, sections 5.2 and 5.3).
 
-use super::error_text::error_text;
+use super::error_text::{error_text, unquoted};
 use crate::failure::Failure;
 use crate::http::{HttpError, HttpErrorKind, Response, retry_after};
 use crate::model::SiteName;
@@ -28,7 +28,7 @@ impl CallError {
 
     /// An answer that cannot be read, though its status says success.
     pub fn unreadable(call: &str, error: &serde_json::Error, site: &SiteName) -> Self {
-        let message = format!("the media service's answer to {call} cannot be read: {error}");
+        let message = format!("the media service's answer to {call} cannot be read: {}", unquoted(&error.to_string()));
         let failure = Failure::transient("unreadable-answer", message).at_site(site);
         Self { failure, status: None, nothing_happened: false }
     }
@@ -53,10 +53,7 @@ impl From<CallError> for Failure {
 /// `call` is verb and resource, without query; `secret` is struck from the text, should the service echo it.
 pub fn classify(call: &str, response: &Response, secret: &str, site: &SiteName) -> CallError {
     let status = response.status;
-    let mut text = error_text(&response.body);
-    if !secret.is_empty() {
-        text = text.replace(secret, "[redacted]");
-    }
+    let text = error_text(&response.body, secret);
     let text = if text.is_empty() { "no explanation".to_owned() } else { text };
     let request_id = response.header("x-ms-request-id").or_else(|| response.header("request-id"));
     let request_id = request_id.map(|id| format!(" (request {id})")).unwrap_or_default();

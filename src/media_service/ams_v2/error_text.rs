@@ -1,15 +1,50 @@
 //! Makes one short line out of an error body in any shape (contract ams-v2, section 5.1).
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
+
+use super::resource::encode;
 
 /// The longest text that is kept, in characters.
 const LONGEST: usize = 300;
 
-/// What the body says, without tags and line breaks, at most 300 characters; empty when it says nothing.
-pub fn error_text(body: &[u8]) -> String {
+/// So many letters and digits of a secret in a row give it away.
+const SHORTEST_PART: usize = 8;
+const REDACTED: &str = "[redacted]";
+
+/// What the body says, without tags and line breaks, at most 300 characters; empty when it says nothing. `secret` is struck
+/// out, should the service quote it.
+pub fn error_text(body: &[u8], secret: &str) -> String {
     let body = String::from_utf8_lossy(body);
     let text = serde_json::from_str::<Value>(&body).ok().and_then(|json| from_json(&json));
-    shorten(&text.unwrap_or_else(|| without_tags(&body)))
+    // Before it is shortened, which could leave half of a secret.
+    shorten(&strike(text.unwrap_or_else(|| without_tags(&body)), secret))
+}
+
+/// A service quotes what it was sent as it came (percent-encoded), decoded, or escaped in a way of its own, which leaves
+/// runs of letters and digits as they are. Of an ACS token only the signature is secret (contract ams-v2, section 1.1).
+fn strike(mut text: String, secret: &str) -> String {
+    let decoded = percent_decode_str(secret).decode_utf8_lossy();
+    for whole in [secret, &encode(secret), &decoded] {
+        if !whole.is_empty() {
+            text = text.replace(whole, REDACTED);
+        }
+    }
+    for form in [secret, &decoded] {
+        let part = form.rsplit_once("HMACSHA256=").map_or(form, |(_, signature)| signature);
+        for part in part.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| part.len() >= SHORTEST_PART) {
+            text = text.replace(part, REDACTED);
+        }
+    }
+    text
+}
+
+/// What a parser says, without the value that it quotes: what does not fit where it stands may be a token.
+pub fn unquoted(text: &str) -> String {
+    match (text.find('"'), text.rfind('"')) {
+        (Some(first), Some(last)) => format!("{}...{}", &text[..=first], &text[last..]),
+        _ => text.to_owned(),
+    }
 }
 
 /// Verbose and light OData errors, and OAuth errors.
@@ -61,7 +96,7 @@ fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::error_text;
+    use super::{error_text, unquoted};
 
     #[test]
     fn every_shape_gives_one_line() {
@@ -83,9 +118,27 @@ mod tests {
             ("", ""),
             ("plain", "plain"),
         ] {
-            assert_eq!(error_text(body.as_bytes()), text, "{body}");
+            assert_eq!(error_text(body.as_bytes(), ""), text, "{body}");
         }
-        assert_eq!(error_text("ä".repeat(500).as_bytes()).chars().count(), 303);
-        assert_eq!(error_text(&[0xff, 0xfe]), "\u{fffd}\u{fffd}");
+        assert_eq!(error_text("ä".repeat(500).as_bytes(), "").chars().count(), 303);
+        assert_eq!(error_text(&[0xff, 0xfe], ""), "\u{fffd}\u{fffd}");
+    }
+    #[test]
+    fn a_secret_is_struck_out_however_it_is_quoted() {
+        let (key, token) = ("QUJDREVGR0hJSktM+MNOPQRSTUVWXYZ/=", "a%3aAudience=x&HMACSHA256=QUJDREVGR0hJSktM%2bMN%3d");
+        for (body, secret, text) in [
+            ("no QUJDREVGR0hJSktM+MNOPQRSTUVWXYZ/=!", key, "no [redacted]!"),
+            ("no QUJDREVGR0hJSktM%2BMNOPQRSTUVWXYZ%2F%3D!", key, "no [redacted]!"),
+            ("no QUJDREVGR0hJSktM&#43;MNOPQRSTUVWXYZ&#47;=!", key, "no [redacted]&#43;[redacted]&#47;=!"),
+            ("Bearer a%3aAudience=x&HMACSHA256=QUJDREVGR0hJSktM%2bMN%3d", token, "Bearer [redacted]"),
+            ("Bearer a:Audience=x&HMACSHA256=QUJDREVGR0hJSktM+MN=", token, "Bearer [redacted]"),
+            ("the Audience is wrong", token, "the Audience is wrong"),
+        ] {
+            assert_eq!(error_text(body.as_bytes(), secret), text);
+        }
+        let error = serde_json::from_str::<u8>("\"to\\\"ken\"").unwrap_err().to_string();
+        assert_eq!(unquoted(&error), "invalid type: string \"...\", expected u8 at line 1 column 9");
+        let cut = format!("{}{key}", "x".repeat(290));
+        assert_eq!(error_text(cut.as_bytes(), key), format!("{}[redacted]", "x".repeat(290)));
     }
 }
