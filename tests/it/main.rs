@@ -8,6 +8,7 @@ mod kills;
 mod one_shot;
 mod rabbitmq;
 mod replicate;
+mod secrets;
 mod settings;
 mod shutdown;
 mod split;

@@ -1,12 +1,16 @@
 //! What the stories share: the world around the worker, the worker as a process, waiting with a deadline.
 
+mod echo;
 mod process;
 pub mod rabbitmq;
 mod replica;
+mod secrets;
 mod world;
 
+pub use echo::Echo;
 pub use process::{Worker, run_once};
 pub use replica::{OUR_KEY, comparable, container_of, described_files, ensure_one_replica, ensure_queues_empty};
+pub use secrets::Secrets;
 pub use world::{MEDIA_KEY, Published, World, media, next_event};
 
 use std::future::Future;
