@@ -15,7 +15,7 @@ use super::letters::{self, Letter};
 use crate::events::{OutgoingEvent, encode_job, encode_replicated};
 use crate::failure::{Failure, Settlement};
 use crate::http::FullJitter;
-use crate::model::Replicated;
+use crate::model::{Replicated, SiteName};
 use crate::rabbitmq::{Delivery, PublishError, Publisher};
 use crate::settle::{Circumstances, Outcome, decide};
 
@@ -66,7 +66,7 @@ async fn handle_in_span(
         Ok(()) => {
             context.count_done();
             if let Some(result) = &result {
-                log(result, settlement, history);
+                log(context, result, settlement);
             }
         }
         Err(error) => {
@@ -170,26 +170,30 @@ async fn hand_back(context: &Context, delivery: Delivery, ended: &CancellationTo
 }
 
 /// The one line that a message leaves in the log.
-fn log(result: &Result<Product, Failure>, settlement: Settlement, history: &History) {
+fn log(context: &Context, result: &Result<Product, Failure>, settlement: Settlement) {
     match result {
         Ok(Product::Replica(replica)) => log_replica(replica),
         Ok(Product::Split(jobs)) => {
-            tracing::info!(jobs = jobs.len(), "split into one message for each asset and replica")
+            tracing::info!(jobs = jobs.len(), "split into one message for each asset and replica");
         }
         Ok(Product::Ignored { reason, detail }) => tracing::info!(reason, detail, "ignored"),
-        Err(failure) => {
-            let (code, kind) = (failure.code, failure.kind.name());
-            let (step, site) = (failure.step.unwrap_or("-"), failure.site.as_ref().map_or("-", |site| site.as_str()));
-            let hint = failure.hint.as_deref().unwrap_or("-");
-            match settlement {
-                Settlement::DeadLetter(class) => {
-                    let class = class.name();
-                    tracing::error!(code, class, step, site, error = %failure, hint, attempt = history.attempt, "dead letter");
-                }
-                Settlement::Park => tracing::error!(code, error = %failure, hint, "parked: the message is unusable"),
-                _ => tracing::warn!(code, kind, step, site, error = %failure, hint, ?settlement, "will be tried again"),
-            }
+        Err(failure) => log_failure(context, failure, settlement),
+    }
+}
+
+fn log_failure(context: &Context, failure: &Failure, settlement: Settlement) {
+    let (code, kind, step, hint) = (failure.code, failure.kind.name(), failure.step, failure.hint.as_deref());
+    let site = failure.site.as_ref().map(SiteName::as_str);
+    match settlement {
+        Settlement::DeadLetter(class) => {
+            tracing::error!(code, class = class.name(), step, site, error = %failure, hint, "dead letter");
         }
+        Settlement::Park => tracing::error!(code, error = %failure, hint, "parked: the message is unusable"),
+        Settlement::Retry { tier } | Settlement::Continue { tier: Some(tier) } => {
+            let after = context.topology.retry_key(tier);
+            tracing::warn!(code, kind, step, site, error = %failure, hint, after, "will be tried again");
+        }
+        _ => tracing::warn!(code, kind, step, site, error = %failure, hint, "will be tried again at once"),
     }
 }
 
@@ -204,7 +208,7 @@ fn log_replica(replica: &Replicated) {
         files = replica.content.files,
         bytes = replica.content.bytes,
         copied_files = replica.copy.copied_files,
-        copy_seconds = replica.copy.duration.as_secs_f64(),
+        copy_ms = replica.copy.duration.as_millis(),
         "replicated"
     );
 }
