@@ -26,7 +26,7 @@ impl Secrets {
         }
         let derived = format!("{name}, decoded or in part");
         let out_of_base64 = BASE64_STANDARD.decode(secret).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        for text in out_of_base64 {
+        if let Some(text) = out_of_base64 {
             self.push(derived.clone(), text);
         }
         // Tokens are made of names and values that are no secrets, but for the signature at the end.
