@@ -229,7 +229,7 @@ impl Story {
                 event["id"] == first["id"] && event["source"] == first["source"],
                 "two events: {first:#} {event:#}"
             );
-            if event["data"]["correlation"]["sending"] == self.sent {
+            if event["data"]["correlation"]["sending"].as_str() == Some(self.sent.to_string().as_str()) {
                 return Ok(event);
             }
         }
