@@ -6,6 +6,7 @@ mod check;
 mod http;
 mod kills;
 mod one_shot;
+mod parked;
 mod rabbitmq;
 mod replicate;
 mod secrets;

@@ -30,6 +30,8 @@ pub struct Outgoing {
     pub message_id: Option<String>,
     /// Headers with text values.
     pub headers: Vec<(String, String)>,
+    /// Headers of any other kind.
+    pub other_headers: FieldTable,
 }
 
 /// A message that was received.
@@ -75,7 +77,7 @@ impl Amqp {
     /// # Errors
     /// When no queue took it or the broker refuses it.
     pub async fn publish(&self, exchange: &str, key: &str, message: Outgoing) -> Result<()> {
-        let mut headers = FieldTable::default();
+        let mut headers = message.other_headers;
         for (name, value) in &message.headers {
             headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
         }
