@@ -11,7 +11,7 @@ pub fn format(time: OffsetDateTime) -> String {
     time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// Reads RFC 3339, in any zone.
+/// Reads RFC 3339, in any zone; the last hours of the year 9999 in a western one are no time in UTC.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+    OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }

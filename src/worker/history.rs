@@ -20,6 +20,9 @@ pub const SOURCE_EXCHANGE: &str = "x-replication-source-exchange";
 /// The routing key it first came with.
 pub const SOURCE_KEY: &str = "x-replication-source-key";
 
+/// The longest name of an exchange and the longest routing key, in bytes (AMQP 0-9-1, short strings).
+const LONGEST_NAME: usize = 255;
+
 /// What a message has been through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
@@ -34,15 +37,18 @@ pub struct History {
 }
 
 impl History {
-    /// Reads it; a message without our headers is seen for the first time, at `now`.
+    /// Reads it; a message without our headers is seen for the first time, at `now`. Anybody can write such headers: what
+    /// cannot be is not believed.
     pub fn read(message: &Message, exchange: &str, key: &str, now: OffsetDateTime) -> Self {
         let headers = &message.headers;
         let count = |name| headers.get_integer(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-        let text = |name, first: &str| headers.get_text(name).unwrap_or(first).to_owned();
+        let text = |name, first: &str| {
+            headers.get_text(name).filter(|text| text.len() <= LONGEST_NAME).unwrap_or(first).to_owned()
+        };
         Self {
             attempt: count(ATTEMPT).saturating_add(1),
             slice: count(SLICE),
-            first_seen: headers.get_text(FIRST_SEEN).and_then(parse_time).unwrap_or(now),
+            first_seen: headers.get_text(FIRST_SEEN).and_then(parse_time).map_or(now, |seen| seen.min(now)),
             exchange: text(SOURCE_EXCHANGE, exchange),
             key: text(SOURCE_KEY, key),
         }
@@ -58,7 +64,8 @@ impl History {
         headers.set(ATTEMPT, attempts);
         headers.set(SLICE, slices);
         headers.set(FIRST_SEEN, format_time(self.first_seen));
-        headers.set(DEADLINE, format_time(self.first_seen + deadline));
+        let deadline = time::Duration::try_from(deadline).unwrap_or(time::Duration::MAX);
+        headers.set(DEADLINE, format_time(self.first_seen.saturating_add(deadline)));
         headers.set(SOURCE_EXCHANGE, self.exchange.as_str());
         headers.set(SOURCE_KEY, self.key.as_str());
     }
