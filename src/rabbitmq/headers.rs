@@ -112,7 +112,8 @@ impl Headers {
     ///
     /// The broker's own marks stay behind: with `x-death` on it, RabbitMQ 3.10 takes a message that comes back through a
     /// retry queue for a cycle, and drops it after having confirmed it. Where all headers together pass 64 KiB, the
-    /// foreign ones stay behind and [`DROPPED_HEADERS`] lists their names.
+    /// foreign ones stay behind and [`DROPPED_HEADERS`] lists their names; so do the largest of those that only pretend to
+    /// be ours, since what cannot be published would come back for ever.
     #[must_use]
     pub fn for_republishing(&self) -> Self {
         let carried = |(name, value): &(&String, &HeaderValue)| !is_brokers(name) && **value != HeaderValue::Other;
@@ -121,10 +122,20 @@ impl Headers {
         if kept.iter().map(|(name, value)| size(name, value)).sum::<usize>() <= MAX_BYTES {
             return Self(kept);
         }
-        let (mut ours, theirs): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            kept.into_iter().partition(|(name, _)| is_ours(name));
-        ours.insert(DROPPED_HEADERS.to_owned(), HeaderValue::Text(listed(theirs.keys())));
-        Self(ours)
+        let (mut carried, mut dropped, mut bytes) = (BTreeMap::new(), BTreeMap::new(), 0);
+        let mut smallest_first: Vec<_> = kept.into_iter().collect();
+        smallest_first.sort_by_key(|(name, value)| size(name, value));
+        for (name, value) in smallest_first {
+            let grown = bytes + size(&name, &value);
+            if is_ours(&name) && grown <= MAX_BYTES {
+                bytes = grown;
+                carried.insert(name, value);
+            } else {
+                dropped.insert(name, value);
+            }
+        }
+        carried.insert(DROPPED_HEADERS.to_owned(), HeaderValue::Text(listed(dropped.keys())));
+        Self(carried)
     }
 
     /// Reads lapin's table.
@@ -261,6 +272,16 @@ mod tests {
         let kept = headers.for_republishing();
         assert_eq!(names(&kept), ["traceparent", "x-replication-code", DROPPED_HEADERS]);
         assert_eq!(kept.get_text(DROPPED_HEADERS), Some("also-theirs, theirs"));
+    }
+
+    #[test]
+    fn the_largest_of_what_pretends_to_be_ours_is_dropped_too() {
+        let mut headers: Headers =
+            (0..9).map(|n| (format!("x-replication-{n}"), "x".repeat(8_000))).collect::<Headers>();
+        headers.set("x-replication-code", "not-json");
+        let kept = headers.for_republishing();
+        assert_eq!(kept.get_text(DROPPED_HEADERS), Some("x-replication-8"));
+        assert_eq!(kept.get_text("x-replication-code"), Some("not-json"));
     }
 
     #[test]
