@@ -3,6 +3,7 @@
 mod echo;
 mod process;
 pub mod rabbitmq;
+pub mod refusal;
 mod replica;
 mod secrets;
 mod world;
@@ -11,7 +12,7 @@ pub use echo::Echo;
 pub use process::{Worker, run_once};
 pub use replica::{OUR_KEY, comparable, container_of, described_files, ensure_one_replica, ensure_queues_empty};
 pub use secrets::Secrets;
-pub use world::{MEDIA_KEY, Published, World, media, next_event};
+pub use world::{MEDIA_KEY, NEIGHBOUR, Published, World, media, next_event};
 
 use std::future::Future;
 use std::time::Duration;

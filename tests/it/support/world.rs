@@ -20,6 +20,9 @@ use super::Worker;
 /// The key of every media service account; a story greps for it.
 pub const MEDIA_KEY: &str = "bWVkaWEga2V5IG9mIHRoZSB0ZXN0cywgZ3VhcmRzIG5vdGhpbmc+Lz0=";
 
+/// Somebody else's media service account in the data centre of `east`, on the same storage.
+pub const NEIGHBOUR: &str = "neighbour";
+
 /// The world around the worker: sites `west` and `east` (and `north`, when asked for).
 pub struct World {
     pub emulator: Emulator,
@@ -52,6 +55,7 @@ impl World {
         for site in sites {
             accounts.push(AccountConfig::new(&account(site), MEDIA_KEY, site, shared.storage(storage(site))?));
         }
+        accounts.push(AccountConfig::new(&account(NEIGHBOUR), MEDIA_KEY, "east", shared.storage(storage("east"))?));
         let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/media");
         let encoder = EncoderConfig { files: PreparedFile::load_directory(&media)?, ..EncoderConfig::default() };
         let emulator = Emulator::start(EmulatorConfig { accounts, encoder, ..EmulatorConfig::default() }).await?;
