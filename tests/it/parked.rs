@@ -284,3 +284,28 @@ async fn headers_that_pretend_to_be_ours_do_no_harm() -> Result<()> {
     assert_eq!(worker.terminate().await?, Some(0));
     ensure_queues_empty(&world).await
 }
+
+#[tokio::test]
+async fn what_is_odd_but_allowed_is_replicated() -> Result<()> {
+    let world = world().await?;
+    let worker = world.worker().await?;
+    let mut events = world.events().await?;
+    let odd = [
+        json!({ "finishedAt": "0000-01-01T00:00:00Z", "validUntil": "9999-12-31T23:59:59Z" }),
+        json!({ "finishedAt": "9999-12-31T23:59:59.999999999Z", "correlation": { "": "x".repeat(100_000) } }),
+        json!({ "correlation": null, "replica": "east", "unknown": [[[]]] }),
+    ];
+    for (at, odd) in odd.into_iter().enumerate() {
+        let mut data = odd;
+        let asset = world.unpublished_asset("odd").await?;
+        data["site"] = "west".into();
+        data["asset"] = json!({ "id": format!(" {}\n", asset.to_uppercase()) });
+        // None, the longest that AMQP can hold, and an empty one.
+        let id = [None, Some("i".repeat(255)), Some(String::new())][at].clone();
+        world.send(data.to_string(), id.as_deref()).await?;
+        let event = next_event(&mut events).await.with_context(|| worker.log())?;
+        assert_eq!(event["data"]["asset"]["id"], asset.as_str());
+    }
+    assert_eq!(worker.terminate().await?, Some(0));
+    ensure_queues_empty(&world).await
+}
