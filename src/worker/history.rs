@@ -41,7 +41,9 @@ impl History {
     /// cannot be is not believed.
     pub fn read(message: &Message, exchange: &str, key: &str, now: OffsetDateTime) -> Self {
         let headers = &message.headers;
-        let count = |name| headers.get_integer(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        // As text too: an operator's tool may know no other headers (STOMP has none).
+        let number = |name| headers.get_integer(name).or_else(|| headers.get_text(name)?.trim().parse().ok());
+        let count = |name| number(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         let text = |name, first: &str| {
             headers.get_text(name).filter(|text| text.len() <= LONGEST_NAME).unwrap_or(first).to_owned()
         };
