@@ -102,6 +102,7 @@ fn changes<'a>(source: &'a SourceAsset, files: &'a [AssetFile]) -> Vec<(&'a Asse
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Listing;
 
     fn file(name: &str, is_primary: bool, mime_type: Option<&str>) -> AssetFile {
         AssetFile {
@@ -129,7 +130,7 @@ mod tests {
             file("a.mp4", false, Some("video/mp4")),
             file("b.mp4", false, Some("video/mp4")),
         ];
-        let source = SourceAsset { asset, files, manifest: "a.ism".into() };
+        let source = SourceAsset { asset, listing: Listing::default(), files, manifest: "a.ism".into() };
         let replica = [
             file("a.ism", false, None),
             file("a.mp4", false, None),

@@ -35,8 +35,8 @@ pub async fn replicate(job: &ReplicationJob, sites: &Sites, progress: &Progress)
     let asset = step("find_source_asset", source::find_source_asset(job, source)).await?;
     let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
     let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(job, &asset, replica)).await?;
-    let copied = step("copy_blobs", copy::copy_blobs(job, &asset, &twin_asset, sites, progress)).await?;
-    let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, &copied, sites)).await?;
+    let copied = step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, sites, progress)).await?;
+    let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
     let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica)).await?;
     let twin = step("ensure_replica_locator", locator::ensure_replica_locator(&files, &locator, replica)).await?;
@@ -55,7 +55,7 @@ pub async fn replicate(job: &ReplicationJob, sites: &Sites, progress: &Progress)
         manifests: playback.manifests,
         valid_from: twin.start,
         valid_until: twin.expires,
-        copy: copied.count,
+        copy: copied,
         timing: Timing {
             finished_at: job.finished_at,
             received_at: job.received_at,

@@ -1,6 +1,5 @@
 //! Proves that the copy is the source: the only maker of a `VerifiedCopy`.
 
-use super::copy::Copied;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use crate::failure::Failure;
@@ -28,14 +27,9 @@ impl VerifiedCopy {
 /// Safe to repeat because: it only reads.
 /// Fails as: `Transient` when the source changed in mid-copy or a file is not identical (the next run copies it again),
 /// `Permanent` when the replica holds files that the source has not.
-pub async fn verify_copy(
-    asset: &SourceAsset,
-    replica: &Asset,
-    copied: &Copied,
-    sites: &Sites,
-) -> Result<VerifiedCopy, Failure> {
+pub async fn verify_copy(asset: &SourceAsset, replica: &Asset, sites: &Sites) -> Result<VerifiedCopy, Failure> {
     let listing = sites.source.storage.list(&asset.asset.container).await?;
-    if let Some(name) = changed(&copied.source, &listing) {
+    if let Some(name) = changed(&asset.listing, &listing) {
         let message = format!("'{name}' changed at the source while the asset was copied");
         return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
     }
