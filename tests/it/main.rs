@@ -11,6 +11,7 @@ mod parked;
 mod rabbitmq;
 mod refusals;
 mod replicate;
+mod retries;
 mod secrets;
 mod settings;
 mod shutdown;

@@ -23,6 +23,9 @@ pub const MEDIA_KEY: &str = "bWVkaWEga2V5IG9mIHRoZSB0ZXN0cywgZ3VhcmRzIG5vdGhpbmc
 /// Somebody else's media service account in the data centre of `east`, on the same storage.
 pub const NEIGHBOUR: &str = "neighbour";
 
+/// The waits of the retry queues, as the settings file has them at first.
+const RETRY_DELAYS: &str = "retry_delays_seconds = [1, 2]";
+
 /// The world around the worker: sites `west` and `east` (and `north`, when asked for).
 pub struct World {
     pub emulator: Emulator,
@@ -72,8 +75,7 @@ impl World {
 
     /// The same, with storage reached through another address, such as a fault proxy's.
     pub fn write_config_with_blob_url(&self, sites: &[&str], more: &str, azurite: &Url) -> Result<()> {
-        let mut text =
-            format!("{more}\n[rabbitmq]\nurl = '{}'\nretry_delays_seconds = [1, 2]\n", self.vhost.amqp_url());
+        let mut text = format!("{more}\n[rabbitmq]\nurl = '{}'\n{RETRY_DELAYS}\n", self.vhost.amqp_url());
         for site in sites {
             let (storage_account, key) =
                 ACCOUNTS.into_iter().find(|(name, _)| *name == storage(site)).context("no such storage account")?;
@@ -92,6 +94,13 @@ impl World {
         let replicas = sites[1..].iter().map(|site| format!("'{site}'")).collect::<Vec<_>>().join(", ");
         write!(text, "[routes.{}]\nreplicas = [{replicas}]\n", sites[0])?;
         std::fs::write(self.config(), text)?;
+        Ok(())
+    }
+
+    /// Gives the settings file other waits of the retry queues, in seconds.
+    pub fn set_retry_delays(&self, seconds: &[u64]) -> Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        std::fs::write(self.config(), text.replace(RETRY_DELAYS, &format!("retry_delays_seconds = {seconds:?}")))?;
         Ok(())
     }
 

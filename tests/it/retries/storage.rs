@@ -1,0 +1,189 @@
+//! Storage on a bad day: busy, copies that fail or take long, and a source that changes while it is copied.
+
+use anyhow::{Context, Result};
+use reqwest::Method;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use testbed::proxy::{Action, CopyOutcome, FaultProxy, Rule};
+use testbed::storage::{PutOptions, Storage};
+
+use super::{AGAIN, ONE_BY_ONE, Story};
+use crate::support::{Published, container_of, ensure_one_replica, eventually};
+
+/// The first file that is copied: the largest.
+const FIRST: &str = "movie_640x360_320.mp4";
+/// The next one.
+const SECOND: &str = "movie_480x270_180.mp4";
+
+/// The copy requests for a file so far.
+fn copies_of(proxy: &FaultProxy, file: &str) -> usize {
+    let is_copy = |seen: &&testbed::proxy::Seen| seen.copy_source.as_deref().is_some_and(|path| path.contains(file));
+    proxy.requests().iter().filter(is_copy).count()
+}
+
+#[tokio::test]
+async fn busy_storage_is_asked_again_in_process() -> Result<()> {
+    let (story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
+    let list = || Rule::answer(503, "ServerBusy").query("comp=list");
+    let copy = Rule::answer(503, "ServerBusy").header("x-ms-copy-source").path(FIRST);
+    let faults = [
+        proxy.fault(list().path("/west/").times(2)),
+        proxy.fault(list().path("/east/").times(2)),
+        proxy.fault(copy.times(1)),
+        proxy.fault(Rule::answer(500, "OperationTimedOut").header("x-ms-copy-source").path(SECOND).times(1)),
+    ];
+    let asset = story.send_asset().await?;
+    story.finish(&asset.id, 1).await?;
+    assert_eq!(faults.map(|fault| fault.hits()), [2, 2, 1, 1], "each fault was met");
+    Ok(())
+}
+
+#[tokio::test]
+async fn storage_that_stays_busy_costs_an_attempt_and_keeps_what_was_copied() -> Result<()> {
+    let (story, proxy) = Story::begin_behind_proxy(&format!("{ONE_BY_ONE}[http]\ntries = 2\n")).await?;
+    let busy = proxy.fault(Rule::answer(503, "ServerBusy").header("x-ms-copy-source").path(SECOND).times(2));
+    let asset = story.send_asset().await?;
+    let event = story.finish(&asset.id, 2).await?;
+    assert_eq!(busy.hits(), 2);
+    assert_eq!(event["data"]["copy"]["skippedFiles"], 1, "the first file was there already");
+    assert_eq!(event["data"]["copy"]["copiedFiles"], 5);
+    Ok(())
+}
+
+/// The first file is copied by Copy Blob, the only way that Azurite offers, and stays pending for so many looks.
+fn pending(looks: Option<u32>, outcome: CopyOutcome) -> Rule {
+    Rule::pending_copy(looks, outcome).header("x-ms-requires-sync").path(FIRST).times(1)
+}
+
+/// A copy that the service begins and then gives up is begun again.
+async fn a_copy_ends_as(outcome: CopyOutcome) -> Result<()> {
+    let (mut story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
+    let fault = proxy.fault(pending(Some(1), outcome));
+    let asset = story.send_asset().await?;
+    let event = story.event().await?;
+    assert_eq!((fault.hits(), copies_of(&proxy, FIRST)), (1, 3), "refused as Put Blob From URL, given up, made again");
+    assert_eq!(event["data"]["attempts"], 1);
+    assert_eq!(digest_at(&story, "west", &asset).await?, digest_of(&event)?);
+    ensure_one_replica(&story.world, &asset.id).await?;
+    story.ensure_no_event().await
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_is_made_again() -> Result<()> {
+    a_copy_ends_as(CopyOutcome::Failed).await
+}
+
+#[tokio::test]
+async fn a_copy_that_somebody_aborts_is_made_again() -> Result<()> {
+    a_copy_ends_as(CopyOutcome::Aborted).await
+}
+
+/// One second for a storage call: a copy that is pending for longer goes back to the queue.
+fn impatient() -> String {
+    format!("{ONE_BY_ONE}[http]\nstorage_timeout_seconds = 1\n")
+}
+
+#[tokio::test]
+async fn a_copy_that_is_pending_for_long_is_waited_for_without_using_up_an_attempt() -> Result<()> {
+    let (mut story, proxy) = Story::begin_behind_proxy(&impatient()).await?;
+    let fault = proxy.fault(pending(Some(5), CopyOutcome::Success));
+    let asset = story.send_asset().await?;
+    let event = story.event().await?;
+    assert_eq!(fault.hits(), 1);
+    assert!(story.logged("copy-pending") >= 2, "{}", story.worker.log());
+    assert_eq!(event["data"]["attempts"], 1);
+    assert_eq!(digest_of(&event)?, digest_at(&story, "west", &asset).await?);
+    ensure_one_replica(&story.world, &asset.id).await?;
+    story.ensure_no_event().await
+}
+
+#[tokio::test]
+async fn a_copy_that_is_pending_for_ever_is_never_announced_until_an_operator_deletes_it() -> Result<()> {
+    let (mut story, proxy) = Story::begin_behind_proxy(&impatient()).await?;
+    proxy.fault(pending(None, CopyOutcome::Success));
+    let asset = story.send_asset().await?;
+    let three_looks = || async { Ok((story.logged("copy-pending") >= 3).then_some(())) };
+    eventually("three looks at the copy", three_looks).await.with_context(|| story.worker.log())?;
+    story.ensure_no_event().await?;
+    let [replica] = story.world.site("east").assets().try_into().ok().context("not one replica asset")?;
+    assert!(story.world.site("east").files(&replica.id).is_empty(), "nothing is registered");
+    assert!(story.world.site("east").locators(&replica.id).is_empty(), "nothing is published");
+
+    let east = story.world.storage("east")?;
+    let behind_proxy = Storage::new(proxy.url().join("/east")?, east.account(), east.key_base64())?;
+    behind_proxy.delete(&replica.container, FIRST).await?;
+    story.finish(&asset.id, 1).await?;
+    Ok(())
+}
+
+/// Overwrites a source blob, length unchanged, while the copy of the second file is held.
+async fn the_source_changes_in_mid_copy(changed: &str) -> Result<()> {
+    let settings = format!("{ONE_BY_ONE}[http]\nstorage_timeout_seconds = 2\n");
+    let (mut story, proxy) = Story::begin_behind_proxy(&settings).await?;
+    let held =
+        proxy.fault(Rule::new(Action::Hang).method(Method::PUT).header("x-ms-copy-source").path(SECOND).times(1));
+    let asset = story.send_asset().await?;
+    eventually("the held copy", || async { Ok((held.hits() > 0).then_some(())) }).await?;
+    let before = digest_at(&story, "west", &asset).await?;
+    overwrite(&story, &asset, changed).await?;
+
+    let event = story.event().await?;
+    let after = digest_at(&story, "west", &asset).await?;
+    assert_ne!(before, after, "the source is another one now");
+    assert_eq!(digest_of(&event)?, after, "what is announced is the source as it is");
+    assert_eq!(event["data"]["attempts"], 2);
+    assert_eq!(story.logged("source-changed"), 1);
+    assert_eq!(story.logged(AGAIN), 1);
+    ensure_one_replica(&story.world, &asset.id).await?;
+    story.ensure_no_event().await
+}
+
+#[tokio::test]
+async fn a_file_that_changes_after_its_copy_is_copied_again() -> Result<()> {
+    the_source_changes_in_mid_copy(FIRST).await
+}
+
+#[tokio::test]
+async fn a_file_that_changes_before_its_copy_is_copied_as_it_is_then() -> Result<()> {
+    the_source_changes_in_mid_copy(SECOND).await
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_after_the_announcement_makes_a_new_event_with_another_id() -> Result<()> {
+    let mut story = Story::begin("").await?;
+    let asset = story.send_asset().await?;
+    let first = story.event().await?;
+    overwrite(&story, &asset, FIRST).await?;
+    story.world.send_finished(&asset.id).await?;
+    let second = story.event().await?;
+    assert_ne!(first["id"], second["id"], "other content is another event");
+    assert_eq!(second["data"]["copy"]["copiedFiles"], 1, "only what changed");
+    assert_eq!(digest_of(&second)?, digest_at(&story, "west", &asset).await?);
+    ensure_one_replica(&story.world, &asset.id).await?;
+    Ok(())
+}
+
+/// The same length, other bytes.
+async fn overwrite(story: &Story, asset: &Published, file: &str) -> Result<()> {
+    let (west, container) = (story.world.storage("west")?, container_of(&story.world, "west", &asset.id)?);
+    let old = west.get(&container, file, None).await?.context("no such file")?;
+    let bytes: Vec<u8> = old.bytes.iter().map(|byte| byte ^ 0xff).collect();
+    let options = PutOptions { content_type: old.info.content_type, ..PutOptions::default() };
+    west.put(&container, file, bytes, options).await
+}
+
+/// What an event says that was copied.
+fn digest_of(event: &Value) -> Result<String> {
+    Ok(event["data"]["content"]["digest"].as_str().context("no digest")?.to_owned())
+}
+
+/// The same of what is there now: sha256 of the lines name, size, MD5 in name order.
+async fn digest_at(story: &Story, site: &str, asset: &Published) -> Result<String> {
+    let container = container_of(&story.world, site, &asset.id)?;
+    let blobs = story.world.storage(site)?.list(&container).await?.context("no container")?;
+    let line = |blob: &testbed::storage::BlobInfo| {
+        format!("{}\t{}\t{}\n", blob.name, blob.size, blob.content_md5.as_deref().unwrap_or_default())
+    };
+    let lines: String = blobs.iter().map(line).collect();
+    Ok(Sha256::digest(lines).iter().map(|byte| format!("{byte:02x}")).collect())
+}
