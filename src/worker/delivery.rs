@@ -1,9 +1,11 @@
 //! One delivery from its arrival to its settlement: run, decide, publish, and only then acknowledge.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
+use futures::FutureExt;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -35,7 +37,14 @@ pub async fn handle(
         History::read(&delivery.message, &delivery.exchange, &delivery.routing_key, OffsetDateTime::now_utc());
     let id = delivery.message.message_id.as_deref().unwrap_or("-");
     let span = tracing::info_span!("message", id, attempt = history.attempt);
-    handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(span).await;
+    let handled = handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(span);
+    // A panic of the job is caught nearer; one in its settling would leave the delivery in our hands for ever.
+    if AssertUnwindSafe(handled).catch_unwind().await.is_err() {
+        tracing::error!(
+            "settling a message panicked, which is a bug; the session ends, so that the broker has it back"
+        );
+        ended.cancel();
+    }
 }
 
 async fn handle_in_span(

@@ -104,11 +104,11 @@ async fn assets_that_do_not_stream(world: &World) -> Result<Vec<Refusal>> {
         let id = asset_of(world, &media()?).await?;
         let options = PutOptions { blob_type: kind, ..PutOptions::default() };
         west.put(&container_of(world, "west", &id)?, "odd.mp4", vec![7_u8; 512], options).await?;
-        refusals.push(Refusal::of_blobs("blob-kind-unsupported", &id));
+        refusals.push(Refusal::of_source_asset("blob-kind-unsupported", &id));
     }
     let id = asset_of(world, &media()?).await?;
     west.delete(&container_of(world, "west", &id)?, "movie.ism").await?;
-    refusals.push(Refusal::of_blobs("manifest-blob-missing", &id));
+    refusals.push(Refusal::of_source_asset("manifest-blob-missing", &id));
     Ok(refusals)
 }
 

@@ -90,6 +90,7 @@ async fn a_waiting_message_carries_its_history_and_is_otherwise_untouched() -> R
         message_id: waiting.message_id,
         content_type: waiting.content_type,
         headers,
+        ..Outgoing::default()
     };
     story.world.amqp.publish("replication.retry", "now", again).await?;
     assert_eq!(story.event().await?["data"]["attempts"], 2);

@@ -13,8 +13,6 @@ use super::World;
 pub enum Left {
     /// No asset.
     Nothing,
-    /// An asset without files, which the next try will use.
-    EmptyAsset,
     /// An asset with all its files, and nothing of ours that publishes it.
     UnpublishedCopy,
 }
@@ -36,11 +34,6 @@ impl Refusal {
 
     pub fn of_source_asset(code: &'static str, asset_id: &str) -> Self {
         Self::new(code, "find_source_asset", asset_id)
-    }
-
-    /// Refused because of what is in the container.
-    pub fn of_blobs(code: &'static str, asset_id: &str) -> Self {
-        Self { left: Left::EmptyAsset, ..Self::new(code, "copy_blobs", asset_id) }
     }
 
     /// Refused when all is copied and the replica is to be published.
@@ -121,7 +114,8 @@ pub async fn ensure_left(world: &World, refusal: &Refusal) -> Result<()> {
             let origins = east.locators(&asset.id).into_iter().filter(|locator| locator.kind == 2).count();
             ensure!(origins == 0, "{}: the replica was published", refusal.code);
             let blobs = world.storage("east")?.list(&asset.container).await?.context("no container")?;
-            if blobs.is_empty() { Left::EmptyAsset } else { Left::UnpublishedCopy }
+            ensure!(!blobs.is_empty(), "{}: an empty asset is left", refusal.code);
+            Left::UnpublishedCopy
         }
         several => anyhow::bail!("{}: several replicas: {several:?}", refusal.code),
     };
