@@ -168,11 +168,6 @@ impl Refusal {
         self.is_answer(|answer| answer.status == 413 || (answer.status == 409 && answer.code.contains("Size")))
     }
 
-    /// Whether there is no such blob, or not even its container.
-    pub fn is_blob_absent(&self) -> bool {
-        self.is_answer(|answer| answer.status == 404)
-    }
-
     /// Whether there is no such container.
     pub fn is_container_absent(&self) -> bool {
         self.is_answer(|answer| answer.status == 404 && answer.code == "ContainerNotFound")

@@ -95,31 +95,6 @@ impl BlobAccount {
         self
     }
 
-    /// The site whose account this is.
-    #[must_use]
-    pub fn site(&self) -> &SiteName {
-        &self.site
-    }
-
-    /// Deletes one blob; an absent one is no error.
-    ///
-    /// # Errors
-    /// Transient when the service is busy or out of reach; permanent when it refuses, or has lost the container.
-    pub async fn delete(&self, container: &str, name: &str) -> Result<(), Failure> {
-        let attempt = async || {
-            let deleted = match self.blob(Grant::Delete(container, name), None) {
-                Ok(client) => client.delete(None).await,
-                Err(error) => Err(error),
-            };
-            match deleted.map_err(Refusal::from) {
-                Ok(_) => Ok(()),
-                Err(refusal) if refusal.is_blob_absent() => Ok(()),
-                Err(refusal) => Err(refusal.failure(&format!("deleting blob '{name}' of container '{container}'"))),
-            }
-        };
-        retry::run(self.transport.tries(), attempt).await.map_err(|failure| failure.at_site(&self.site))
-    }
-
     /// Looks whether the service answers and takes our key. Tries once and changes nothing.
     ///
     /// # Errors

@@ -31,8 +31,6 @@ pub enum Grant<'a> {
     Read(&'a str, &'a str),
     /// Create or overwrite one blob: container, name.
     Write(&'a str, &'a str),
-    /// Delete one blob: container, name.
-    Delete(&'a str, &'a str),
 }
 
 impl<'a> Grant<'a> {
@@ -40,9 +38,7 @@ impl<'a> Grant<'a> {
     pub fn place(self) -> (&'a str, Option<&'a str>) {
         match self {
             Self::List(container) => (container, None),
-            Self::Read(container, name) | Self::Write(container, name) | Self::Delete(container, name) => {
-                (container, Some(name))
-            }
+            Self::Read(container, name) | Self::Write(container, name) => (container, Some(name)),
         }
     }
 
@@ -51,7 +47,6 @@ impl<'a> Grant<'a> {
             Self::List(_) => "l",
             Self::Read(..) => "r",
             Self::Write(..) => "w",
-            Self::Delete(..) => "d",
         }
     }
 }

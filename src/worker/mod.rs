@@ -117,7 +117,7 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     }
     jobs.close();
     let drained = if stop.is_cancelled() {
-        ended_early(&jobs).await
+        ended_early(&session, &jobs).await
     } else {
         drain(context, &session, &mut deliveries, &jobs, shutdown).await
     };
@@ -126,9 +126,10 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
 }
 
 /// The session was lost: its jobs stop at their next await, and the broker delivers their messages again.
-async fn ended_early(jobs: &TaskTracker) -> Drained {
+async fn ended_early(session: &Session, jobs: &TaskTracker) -> Drained {
     tracing::warn!(
         running = jobs.len(),
+        reason = session.end_reason(),
         "session with the broker ended; its jobs are cancelled, their messages come again"
     );
     if timeout(CANCEL_PATIENCE, jobs.wait()).await.is_err() {
