@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::Exit;
 use crate::events::encode_replicated;
 use crate::failure::{Failure, FailureKind};
-use crate::model::{AssetRef, Replicated, ReplicationRequest, SiteName};
+use crate::model::{AssetRef, Replicated, ReplicationJob, ReplicationRequest, SiteName};
 use crate::replication::{AllSites, Progress, Resolution, replicate as run_pipeline, resolve};
 use crate::settings::Settings;
 
@@ -35,29 +35,56 @@ pub struct ReplicateArguments {
     json: bool,
 }
 
-/// Replicates one asset to one or all of its replica sites.
+/// Replicates one asset to one or all of its replica sites; a site that fails keeps none of the others from its replica.
 pub async fn replicate(settings: &Settings, arguments: &ReplicateArguments) -> Exit {
-    match replicate_all(settings, arguments).await {
-        Ok(()) => Exit::Done,
+    let sites = match AllSites::connect(settings) {
+        Ok(sites) => sites,
         Err(failure) => {
-            let place = [failure.step, failure.site.as_ref().map(SiteName::as_str)];
-            let place = place.into_iter().flatten().collect::<Vec<_>>().join(" at ");
-            eprintln!("failed ({}, {}): {failure}", failure.kind.name(), failure.code);
-            if !place.is_empty() {
-                eprintln!("  where: {place}");
-            }
-            if let Some(hint) = &failure.hint {
-                eprintln!("  hint:  {hint}");
-            }
-            // Unusable here means that the arguments are.
-            if failure.kind == FailureKind::Invalid { Exit::BadSettings } else { Exit::Failed }
+            tell(&failure);
+            return Exit::BadSettings;
         }
+    };
+    let jobs = match find_jobs(arguments, &sites).await {
+        Ok(Resolution::Jobs(jobs)) => jobs,
+        Ok(Resolution::Ignored { reason, detail }) => {
+            eprintln!("nothing to do ({reason}): {detail}");
+            return Exit::Done;
+        }
+        Err(failure) => {
+            tell(&failure);
+            // Unusable here means that the arguments are.
+            return if failure.kind == FailureKind::Invalid { Exit::BadSettings } else { Exit::Failed };
+        }
+    };
+    let mut exit = Exit::Done;
+    for job in jobs {
+        match replicate_job(&job, &sites, settings).await {
+            Ok(replicated) => print(&replicated, settings, arguments.json),
+            Err(failure) => {
+                tell(&failure);
+                exit = Exit::Failed;
+            }
+        }
+    }
+    exit
+}
+
+fn tell(failure: &Failure) {
+    eprintln!("failed ({}, {}): {failure}", failure.kind.name(), failure.code);
+    let place = [failure.step, failure.site.as_ref().map(SiteName::as_str)];
+    let place = place.into_iter().flatten().collect::<Vec<_>>().join(" at ");
+    if !place.is_empty() {
+        eprintln!("  where: {place}");
+    }
+    if let Some(hint) = &failure.hint {
+        eprintln!("  hint:  {hint}");
+    }
+    if failure.is_transient() {
+        eprintln!("  hint:  this may pass: run the same command again, it goes on where it stopped");
     }
 }
 
-async fn replicate_all(settings: &Settings, arguments: &ReplicateArguments) -> Result<(), Failure> {
-    let sites = AllSites::connect(settings)?;
-    let now = OffsetDateTime::now_utc();
+async fn find_jobs(arguments: &ReplicateArguments, sites: &AllSites) -> Result<Resolution, Failure> {
     let request = ReplicationRequest {
         id: arguments.asset.clone(),
         site: arguments.from.clone(),
@@ -71,20 +98,29 @@ async fn replicate_all(settings: &Settings, arguments: &ReplicateArguments) -> R
         correlation: BTreeMap::new(),
         traceparent: None,
     };
-    let jobs = match resolve(&request, now, 1, &sites).await? {
-        Resolution::Jobs(jobs) => jobs,
-        Resolution::Ignored { reason, detail } => {
-            eprintln!("nothing to do ({reason}): {detail}");
-            return Ok(());
-        }
-    };
-    for job in jobs {
-        let pair = sites.pair(&job)?;
+    resolve(&request, OffsetDateTime::now_utc(), 1, sites).await
+}
+
+/// Runs one job; what is not ready yet is waited for, as the queue would.
+async fn replicate_job(job: &ReplicationJob, sites: &AllSites, settings: &Settings) -> Result<Replicated, Failure> {
+    let pair = sites.pair(job)?;
+    let started = Instant::now();
+    loop {
         let progress = Progress::default();
-        let replicated = with_bar(&progress, run_pipeline(&job, &pair, &progress)).await?;
-        print(&replicated, settings, arguments.json);
+        let failure = match with_bar(&progress, run_pipeline(job, &pair, &progress)).await {
+            Ok(replicated) => return Ok(replicated),
+            Err(failure) => failure,
+        };
+        match failure.kind {
+            FailureKind::NeedsMoreTime { check_after }
+                if started.elapsed() + check_after < Duration::from_secs(settings.worker.job_deadline_seconds) =>
+            {
+                eprintln!("not ready, looking again in {} s: {failure}", check_after.as_secs());
+                tokio::time::sleep(check_after).await;
+            }
+            _ => return Err(failure),
+        }
     }
-    Ok(())
 }
 
 fn print(replicated: &Replicated, settings: &Settings, json: bool) {

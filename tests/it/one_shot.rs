@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use testbed::emulator::Lag;
+use testbed::proxy::{Action, FaultProxy, Rule};
 
-use crate::support::{World, next_event, run_once};
+use crate::support::{World, next_event, run_at_terminal, run_once};
 
 const ASSET_THAT_IS_NOT_THERE: &str = "nb:cid:UUID:00000000-0000-4000-8000-000000000000";
 
@@ -102,5 +104,57 @@ async fn wrong_arguments_are_exit_code_64_and_help_shows_the_codes() -> Result<(
     let help = run_once(&world.config(), &["--help"]).await?;
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8(help.stdout)?.contains("Exit codes: 0 done; 1 failed; 3 stopped"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_ready_yet_is_waited_for() -> Result<()> {
+    let world = World::start().await?;
+    let asset = world.encoded_asset("movie").await?;
+    world.site("east").switch(|switches| switches.locator_stream_lag = Lag::requests(1))?;
+    let output = run_once(&world.config(), &["replicate", "--asset", &asset.id]).await?;
+    let errors = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert!(errors.contains("not ready, looking again in 5 s"), "{errors}");
+    assert_eq!(String::from_utf8(output.stdout)?.lines().count(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_site_that_is_down_keeps_no_other_from_its_replica() -> Result<()> {
+    let world = World::with_sites(&["west", "east", "north"]).await?;
+    let asset = world.encoded_asset("movie").await?;
+    world.emulator.make_unavailable("east");
+    let output = run_once(&world.config(), &["replicate", "--asset", &asset.id]).await?;
+    let (printed, errors) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(printed.lines().any(|line| line.starts_with("north ")), "{printed}");
+    assert!(errors.contains("failed (transient") && errors.contains("run the same command again"), "{errors}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_bar_is_drawn_at_a_terminal_only() -> Result<()> {
+    let world = World::start().await?;
+    let address = world.azurite().socket_addrs(|| None)?;
+    let proxy = FaultProxy::start(*address.first().context("azurite has an address")?).await?;
+    let one_by_one = "[replication]\ncopy_concurrency = 1\n";
+    world.write_config_with_blob_url(&["west", "east"], one_by_one, proxy.url())?;
+    // So slow that the bar is drawn in between.
+    let slow = Action::Delay(std::time::Duration::from_millis(300));
+    proxy.fault(Rule::new(slow).header("x-ms-copy-source"));
+
+    let asset = world.encoded_asset("first").await?;
+    let (shown, code) = run_at_terminal(&world.config(), &["replicate", "--asset", &asset.id]).await?;
+    assert_eq!(code, Some(0), "{shown}");
+    for part in ["0/6 files", "3/6 files", "390.75 KiB", "KiB/s", "ETA "] {
+        assert!(shown.contains(part), "'{part}' is not in {shown:?}");
+    }
+    assert!(shown.contains("/movie.ism/manifest"), "and the URLs: {shown:?}");
+
+    let asset = world.encoded_asset("second").await?;
+    let output = run_once(&world.config(), &["replicate", "--asset", &asset.id]).await?;
+    let errors = String::from_utf8(output.stderr)?;
+    assert!(output.status.success() && !errors.contains("ETA") && !errors.contains('\u{1b}'), "{errors:?}");
     Ok(())
 }

@@ -9,7 +9,7 @@ mod secrets;
 mod world;
 
 pub use echo::Echo;
-pub use process::{Worker, run_once};
+pub use process::{Worker, run_at_terminal, run_once};
 pub use replica::{OUR_KEY, comparable, container_of, described_files, ensure_one_replica, ensure_queues_empty};
 pub use secrets::Secrets;
 pub use world::{MEDIA_KEY, NEIGHBOUR, Published, World, media, next_event};

@@ -86,6 +86,17 @@ pub async fn run_once(config: &Path, arguments: &[&str]) -> Result<Output> {
     super::within(&arguments.join(" "), output).await
 }
 
+/// Runs one command of the program to its end at a terminal of its own; gives what the terminal showed and the exit code.
+pub async fn run_at_terminal(config: &Path, arguments: &[&str]) -> Result<(String, Option<i32>)> {
+    let line = format!("{} {}", env!("CARGO_BIN_EXE_stream-replicator"), arguments.join(" "));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH")).env("TERM", "xterm");
+    command.env("STREAM_REPLICATOR_CONFIG", config).stdin(Stdio::null()).kill_on_drop(true);
+    let output = super::within(&line, async { command.output().await.context("`script` is not there") }).await?;
+    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code()))
+}
+
 fn command(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stream-replicator"));
     command.env_clear().env("STREAM_REPLICATOR_CONFIG", config).kill_on_drop(true);
