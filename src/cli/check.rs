@@ -36,11 +36,17 @@ async fn check_broker(settings: &Settings) -> bool {
         Err(error) => return say("broker", "rabbitmq", Err(error.to_string())),
     };
     let mut good = say("broker", "rabbitmq", Ok(format!("reached at {url}")));
-    if report.missing.is_empty() {
+    if report.is_complete() {
         good &= say("broker", "topology", Ok("everything is there".to_owned()));
-    } else {
+    }
+    if !report.missing.is_empty() {
         let missing = report.missing.join(", ");
         let text = format!("missing: {missing}; the worker declares it at start where rabbitmq.topology = \"apply\"");
+        good &= say("broker", "topology", Err(text));
+    }
+    for different in report.different {
+        let text =
+            format!("not as these settings say: {different}; delete it (empty it first), or go back to its settings");
         good &= say("broker", "topology", Err(text));
     }
     good

@@ -100,3 +100,19 @@ async fn each_thing_that_is_broken_is_named_alone() -> Result<()> {
     assert!(!format!("{lines:?}").contains("hunter2"), "{lines:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_topology_that_is_there_but_different_is_named() -> Result<()> {
+    let world = World::start().await?;
+    world.worker().await?.kill().await?;
+    // Another prefix needs another alternate exchange of the same outgoing exchange.
+    let text = std::fs::read_to_string(world.config())?;
+    std::fs::write(world.config(), text.replace("[rabbitmq]\n", "[rabbitmq]\nprefix = 'other'\n"))?;
+    let output = run_once(&world.config(), &["check"]).await?;
+    let printed = String::from_utf8(output.stdout)?;
+    let different = printed.lines().find(|line| line.contains("media.replication")).context("not named")?;
+    assert!(different.starts_with("broker") && different.contains("FAILED"), "{printed}");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(world.vhost.queue_depth("other.work").await?, None, "nothing is declared");
+    Ok(())
+}
