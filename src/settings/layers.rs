@@ -42,17 +42,53 @@ pub fn load(file: Option<&Path>, environment: HashMap<String, String>) -> Result
     // No `try_parsing`: it would turn the password "0075" into the number 75.
     let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(environment));
     let layers = layers.add_source(environment).build();
-    let mut settings: Settings =
-        layers.and_then(Config::try_deserialize).map_err(|error| SettingsError::Unreadable(harmless(&error)))?;
+    let mut settings: Settings = layers.and_then(Config::try_deserialize).map_err(|error| told(&error))?;
     let mut problems = fill_secrets(&mut settings);
     problems.extend(check::problems(&settings));
     if problems.is_empty() { Ok(settings) } else { Err(SettingsError::Wrong(problems)) }
 }
 
-/// What the library says, without what it quotes: a value in the wrong place may be a secret, and so may the line with
-/// the mistake, which it draws with a `|` in front.
-fn harmless(error: &ConfigError) -> String {
-    let told = error.to_string();
+/// What the library says, in our form: the key, then the problem.
+fn told(error: &ConfigError) -> SettingsError {
+    let (key, problem) = key_and_problem(error);
+    if key.is_empty() {
+        SettingsError::Unreadable(problem)
+    } else {
+        SettingsError::Wrong(vec![Problem::new(key, problem)])
+    }
+}
+
+/// The key is empty where the library does not know it. No value is told: one in the wrong place may be a secret.
+fn key_and_problem(error: &ConfigError) -> (String, String) {
+    match error {
+        ConfigError::NotFound(key) => (key.clone(), "is missing".to_owned()),
+        ConfigError::Type { unexpected, expected, key, .. } => {
+            let found = unexpected.to_string();
+            let kind = match found.split(['`', '"']).next().unwrap_or_default().trim() {
+                "string" => "text",
+                "sequence" => "a list",
+                "map" => "a table",
+                "boolean" => "true or false",
+                _ => "a number that does not fit",
+            };
+            (key.clone().unwrap_or_default(), format!("is {kind} where {expected} is expected"))
+        }
+        ConfigError::At { error, key, .. } => {
+            let (inner, problem) = key_and_problem(error);
+            (key.clone().unwrap_or(inner), problem)
+        }
+        other => (String::new(), harmless(&other.to_string())),
+    }
+}
+
+/// What the library says, without what it quotes: a value, or the line with the mistake, which it draws with a `|` in front.
+fn harmless(told: &str) -> String {
+    if let Some((_, choice)) = told.split_once(" does not have variant constructor ") {
+        return format!("'{choice}' is none of the choices: see config/default.toml");
+    }
+    if told.starts_with("relative URL without a base") {
+        return "is not a URL: begin it with https://".to_owned();
+    }
     let lines =
         told.lines().filter(|line| !line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|'));
     let quoted = |line: &str| Some((line.find('"')?, line.rfind('"')?));
@@ -60,7 +96,7 @@ fn harmless(error: &ConfigError) -> String {
         Some((first, last)) => format!("{}...{}", &line[..=first], &line[last..]),
         None => line.to_owned(),
     };
-    lines.map(strike).collect::<Vec<_>>().join("\n")
+    lines.map(strike).collect::<Vec<_>>().join(": ")
 }
 
 /// Replaces every `*_file` by what the file holds, so that the rest of the house sees one place for each secret.

@@ -28,7 +28,8 @@ pub struct RabbitmqSettings {
     pub prefix: String,
     /// Whether the worker declares the topology or only checks that it is there.
     pub topology: TopologyMode,
-    /// Waits of the retry queues, in seconds, ascending.
+    /// Waits of the retry queues, in seconds, ascending; in the environment separated by commas.
+    #[serde(deserialize_with = "super::site::list")]
     pub retry_delays_seconds: Vec<u64>,
     /// Time for one call to the broker, in seconds.
     pub timeout_seconds: u64,

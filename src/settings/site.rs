@@ -117,20 +117,22 @@ fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 }
 
 /// A list, or one text with commas, which is all that an environment variable can hold.
-fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a list, or one text with commas between the items")]
     enum Either {
         Many(Vec<String>),
+        Numbers(Vec<u64>),
         One(String),
     }
     let words = match Either::deserialize(deserializer)? {
         Either::Many(words) => words,
+        Either::Numbers(numbers) => numbers.iter().map(u64::to_string).collect(),
         Either::One(text) => text.split(',').map(str::to_owned).collect(),
     };
     let words = words.iter().map(|word| word.trim()).filter(|word| !word.is_empty());

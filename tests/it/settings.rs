@@ -52,6 +52,7 @@ fn the_environment_beats_the_file_and_the_file_beats_the_defaults() -> Result<()
         ("STREAM_REPLICATOR__SITES__NORTH__STORAGE__ACCOUNT", "northstorage"),
         ("STREAM_REPLICATOR__SITES__NORTH__STORAGE__KEY", "a2V5"),
         ("STREAM_REPLICATOR__ROUTES__WEST__REPLICAS", "east, north"),
+        ("STREAM_REPLICATOR__RABBITMQ__RETRY_DELAYS_SECONDS", "3, 60"),
         ("SOMETHING_ELSE", "1"),
     ];
     let settings = load_text(&text, &environment)??;
@@ -71,6 +72,7 @@ fn the_environment_beats_the_file_and_the_file_beats_the_defaults() -> Result<()
     );
     let replicas: Vec<_> = settings.routes()[0].replicas.iter().map(ToString::to_string).collect();
     assert_eq!(replicas, ["east", "north"]);
+    assert_eq!(settings.rabbitmq.retry_delays_seconds, [3, 60], "numbers between commas");
     Ok(())
 }
 
@@ -95,7 +97,7 @@ fn a_secret_may_be_a_file() -> Result<()> {
 }
 
 /// What a user may get wrong: what is replaced in good settings, by what, and what the error must name.
-const WRONG: [(&str, &str, &[&str]); 22] = [
+const WRONG: [(&str, &str, &[&str]); 31] = [
     ("[rabbitmq]", "[rabbitmq]\ntimeout = 3", &["timeout", "rabbitmq"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 'soon'", &["rabbitmq.timeout_seconds"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 0", &["rabbitmq.timeout_seconds", "at least 1"]),
@@ -117,6 +119,19 @@ const WRONG: [(&str, &str, &[&str]); 22] = [
     ("account = \"eastmedia\"", "account = ' '", &["sites.east.media.account", "empty"]),
     ("[\"east\"]", "[\"south\"]", &["routes.west.replicas", "[sites.south]"]),
     ("[\"east\"]", "[\"west\"]", &["routes.west.replicas", "its own replica"]),
+    ("[\"east\"]", "7", &["routes.west.replicas", "a list"]),
+    ("[rabbitmq]", "[rabbitmq]\nretry_delays_seconds = [5, 'soon']", &["rabbitmq.retry_delays_seconds"]),
+    ("[rabbitmq]", "[rabbitmq]\nretry_delays_seconds = [-5]", &["rabbitmq.retry_delays_seconds"]),
+    ("[rabbitmq]", "[worker]\nmax_attempts = -1\n[rabbitmq]", &["worker.max_attempts"]),
+    ("account = \"eastmedia\"", "account = 'e'\napi_url = 'media.example'", &["sites.east.media.api_url"]),
+    (
+        "account = \"eastmedia\"",
+        "account = 'e'\napi_url = 'ftp://media.example'",
+        &["sites.east.media.api_url", "http"],
+    ),
+    ("key = \"media key\"", "key = ''", &["sites.east.media.key", "empty"]),
+    ("account = \"eastmedia\"", "", &["sites.east.media.account: is missing"]),
+    ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = ['x']", &["rabbitmq.timeout_seconds: is a list where"]),
     ("[sites.east]", "[sites.East-1]\nkind = 'ams-v2'\n[sites.east]", &["site name"]),
 ];
 
