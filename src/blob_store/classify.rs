@@ -133,7 +133,8 @@ impl Refusal {
             Self::Unreachable(why) => Failure::transient(
                 "storage-unreachable",
                 format!("{doing}: no answer from the storage service ({why})"),
-            ),
+            )
+            .with_hint("check storage.blob_url of this site, its name in the DNS, and the firewalls in between"),
             Self::Unsendable(why) => {
                 Failure::permanent("storage-request", format!("{doing}: the request cannot be made ({why})"))
             }
@@ -186,15 +187,21 @@ fn denied_hint(code: &str) -> &'static str {
     }
 }
 
-/// An error with its causes, harmless.
+/// An error with its causes, harmless; where the transport names the address, only that and the last cause.
 fn chain(error: &azure_core::Error) -> String {
     let mut text = error.to_string();
+    let mut last = None;
     let mut cause = error.source();
     while let Some(error) = cause {
         let _ = write!(text, ": {error}");
+        last = Some(error.to_string());
         cause = error.source();
     }
-    harmless(&text)
+    let address = text.split_once("for url (").and_then(|(_, rest)| Some(rest.split_once(')')?.0));
+    match (address.map(harmless), last) {
+        (Some(address), Some(last)) => format!("{address}: {}", harmless(&last)),
+        _ => harmless(&text),
+    }
 }
 
 /// The first line of a text from outside, cut to a length, and of every URL in it only what stands before its query.

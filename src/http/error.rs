@@ -79,7 +79,8 @@ impl HttpError {
     pub fn into_failure(self, site: &SiteName) -> Failure {
         let message = self.to_string();
         let failure = match self.kind {
-            HttpErrorKind::Connect => Failure::transient("cannot-connect", message),
+            HttpErrorKind::Connect => Failure::transient("cannot-connect", message)
+                .with_hint("check this address in the settings, its name in the DNS, and the firewalls in between"),
             HttpErrorKind::Timeout => Failure::transient("timeout", message),
             HttpErrorKind::Interrupted => Failure::transient("connection-lost", message),
             HttpErrorKind::TooLarge => {

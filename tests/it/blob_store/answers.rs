@@ -178,7 +178,8 @@ async fn every_refusal_has_its_kind() -> Result<()> {
         assert_eq!((failure.kind.name(), failure.code), (kind, code), "{failure}");
         assert_eq!(
             failure.hint.is_some(),
-            ["storage-denied", "source-denied", "container-missing", "blob-leased"].contains(&code)
+            ["storage-denied", "source-denied", "container-missing", "blob-leased", "storage-unreachable"]
+                .contains(&code)
         );
     }
     Ok(())
