@@ -10,6 +10,7 @@ use crate::support::{World, run_once};
 /// Runs `check`; gives each line's word by "who what", and the exit code.
 async fn check(world: &World) -> Result<(BTreeMap<String, String>, Option<i32>)> {
     let output = run_once(&world.config(), &["check"]).await?;
+    anyhow::ensure!(output.stderr.is_empty(), "log lines in between: {}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout)?;
     let mut lines = BTreeMap::new();
     for line in printed.lines() {

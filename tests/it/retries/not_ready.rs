@@ -134,3 +134,19 @@ async fn a_promise_that_is_kept_costs_no_wait() -> Result<()> {
 fn bytes_of(files: &[PreparedFile]) -> usize {
     files.iter().map(|file| file.bytes.len()).sum()
 }
+
+#[tokio::test]
+async fn an_announcement_ahead_of_every_file_is_waited_for() -> Result<()> {
+    let story = Story::begin("").await?;
+    let west = story.world.site("west");
+    let asset = west.create_asset("movie", 0).await?;
+    let promised = json!({ "site": "west", "asset": { "id": asset }, "expected": { "files": media()?.len() + 1 } });
+    story.world.send(promised.to_string(), Some("early")).await?;
+    story.worker.logs("source-incomplete").await?;
+    // In two steps, so that the promise is kept only after the manifest is registered.
+    west.upload(&asset, &media()?).await?;
+    west.upload(&asset, &[PreparedFile::new("poster.jpg", "a poster")]).await?;
+    let event = story.finish(&asset, 1).await?;
+    assert_eq!(event["data"]["content"]["files"], 7);
+    Ok(())
+}
