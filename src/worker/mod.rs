@@ -11,7 +11,7 @@ pub use context::Context;
 pub use shutdown::{Shutdown, listen_for_signals};
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::BackoffBuilder;
 use tokio::time::timeout;
@@ -57,8 +57,14 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
         match opened {
             Ok((session, deliveries)) => {
                 tracing::info!(concurrency = context.worker.concurrency, failed_tries = failures, "consuming");
-                (failures, waits) = (0, RECONNECT.build());
+                failures = 0;
+                let opened = Instant::now();
                 drained = serve(&context, session, deliveries, shutdown).await;
+                // Waits begin anew only after a session that lasted: one that ends at once, again and again, as with a
+                // message that breaks it, must not be rebuilt in a spin.
+                if opened.elapsed() > RECONNECT.cap {
+                    waits = RECONNECT.build();
+                }
             }
             Err(error) => {
                 // The first failure and the recovery are worth a line, not every try.
@@ -66,10 +72,10 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
                     tracing::error!(error = %error, "broker cannot be used; trying again until it can");
                 }
                 failures = failures.saturating_add(1);
-                let wait = waits.next().unwrap_or(RECONNECT.cap);
-                tokio::select! { () = shutdown.soft.cancelled() => {}, () = tokio::time::sleep(wait) => {} }
             }
         }
+        let wait = waits.next().unwrap_or(RECONNECT.cap);
+        tokio::select! { () = shutdown.soft.cancelled() => {}, () = tokio::time::sleep(wait) => {} }
     }
     let (done, handed_back) = context.counts();
     tracing::info!(done, handed_back, cut_short = drained == Drained::CutShort, "stopped");
