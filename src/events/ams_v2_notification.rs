@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::finished::parse_id;
-use super::incoming::{Incoming, Parsed};
+use super::message::{Incoming, Parsed, fallback_id};
 use super::times;
 use crate::failure::Failure;
 use crate::model::{AssetRef, EncodingJobState, ReplicationRequest};
@@ -49,7 +49,7 @@ pub fn parse(members: &Map<String, Value>, message: &Incoming<'_>) -> Result<Par
     let time = members.get("TimeStamp").and_then(Value::as_str).and_then(parse_time);
     let id = members.get("ETag").and_then(Value::as_str).filter(|etag| !etag.is_empty());
     Ok(Parsed::Request(Box::new(ReplicationRequest {
-        id: id.map_or_else(|| super::incoming::fallback_id(message), str::to_owned),
+        id: id.map_or_else(|| fallback_id(message), str::to_owned),
         site: None,
         account: property("AccountName").map(str::to_owned),
         asset: AssetRef::EncodingJob(parse_id("Properties.JobId", "nb:jid:UUID:", job)?),

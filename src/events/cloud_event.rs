@@ -1,53 +1,16 @@
-//! CloudEvents 1.0 on AMQP 0-9-1: structured and binary mode in, structured mode out.
+//! CloudEvents 1.0 on AMQP 0-9-1, in structured and in binary mode.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::finished::{self, Envelope};
-use super::incoming::{Incoming, Parsed};
+use super::finished::{self, Envelope, FINISHED};
+use super::message::{Incoming, Parsed, fallback_id};
 use crate::failure::Failure;
 
-/// The type of event that we consume; the major version is its last word.
-pub const FINISHED: &str = "media.encoding.finished.v1";
 const FINISHED_ANY_VERSION: &str = "media.encoding.finished.v";
 /// Prefixes of attribute headers: Knative's draft for AMQP 0-9-1, then both of the AMQP 1.0 binding.
 const HEADER_PREFIXES: [&str; 3] = ["ce-", "cloudevents_", "cloudevents:"];
-
-/// An event of ours, ready to be published in structured mode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutgoingEvent {
-    /// The CloudEvents id; also AMQP's `message_id`.
-    pub id: String,
-    /// The CloudEvents source.
-    pub source: String,
-    /// The CloudEvents type; also AMQP's `type`.
-    pub kind: &'static str,
-    /// The asset; also AMQP's `correlation_id`.
-    pub subject: String,
-    /// The routing key.
-    pub routing_key: String,
-    /// The trace that it belongs to (W3C Trace Context).
-    pub traceparent: Option<String>,
-    /// The whole event as JSON.
-    pub body: Vec<u8>,
-}
-
-impl OutgoingEvent {
-    /// The media type of structured mode.
-    pub const CONTENT_TYPE: &'static str = "application/cloudevents+json; charset=utf-8";
-
-    /// The required attributes, repeated as headers so that a subscriber can filter without reading the body.
-    #[must_use]
-    pub fn headers(&self) -> [(&'static str, String); 4] {
-        [
-            ("ce-specversion", "1.0".to_owned()),
-            ("ce-id", self.id.clone()),
-            ("ce-source", self.source.clone()),
-            ("ce-type", self.kind.to_owned()),
-        ]
-    }
-}
 
 /// Reads structured mode: the body is the whole event.
 pub fn parse_structured(members: &Map<String, Value>, message: &Incoming<'_>) -> Result<Parsed, Failure> {
@@ -85,8 +48,7 @@ pub fn parse_binary(
 ) -> Result<Parsed, Failure> {
     let text = |name: &str| attributes.get(name).map(String::as_str);
     check_attributes(text("specversion"), text("type"))?;
-    let id =
-        text("id").filter(|id| !id.is_empty()).map_or_else(|| super::incoming::fallback_id(message), str::to_owned);
+    let id = text("id").filter(|id| !id.is_empty()).map_or_else(|| fallback_id(message), str::to_owned);
     let envelope = Envelope { id, time: text("time"), traceparent: message.traceparent(text("traceparent")) };
     finished::parse_data(body, envelope)
 }

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::cloud_event::{FINISHED, OutgoingEvent};
-use super::incoming::Parsed;
+use super::message::{OutgoingEvent, Parsed};
 use super::{derived_id, times};
 use crate::failure::Failure;
 use crate::model::{AssetRef, Expected, ReplicationJob, ReplicationRequest, SiteName};
+
+/// The type of event that we consume; the major version is its last word.
+pub const FINISHED: &str = "media.encoding.finished.v1";
 
 /// The members that we know; others are ignored. Contract: `events`, "In".
 #[derive(Debug, Deserialize)]

@@ -1,52 +1,11 @@
 //! Decides by content which dialect a message speaks, and reads it.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::finished::{self, Envelope};
+use super::message::{Incoming, Parsed, fallback_id};
 use super::{ams_v2_notification, cloud_event};
 use crate::failure::Failure;
-use crate::model::ReplicationRequest;
-
-/// A message as it reached us, without its broker.
-#[derive(Debug, Clone, Default)]
-pub struct Incoming<'a> {
-    /// The body, untouched.
-    pub body: &'a [u8],
-    /// AMQP's `content_type`.
-    pub content_type: Option<&'a str>,
-    /// AMQP's `message_id`.
-    pub message_id: Option<&'a str>,
-    /// Text headers.
-    pub headers: BTreeMap<&'a str, &'a str>,
-}
-
-impl Incoming<'_> {
-    /// The trace: the event's own attribute, else AMQP's header; nothing that is not of the W3C form.
-    pub(super) fn traceparent(&self, attribute: Option<&str>) -> Option<String> {
-        let text = attribute.or_else(|| self.headers.get("traceparent").copied())?;
-        let lengths: Vec<_> = text.split('-').map(str::len).collect();
-        let is_hex = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
-        (is_hex && lengths == [2, 32, 16, 2]).then(|| text.to_owned())
-    }
-}
-
-/// What a readable message is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Parsed {
-    /// Something to replicate.
-    Request(Box<ReplicationRequest>),
-    /// Not for us: acknowledged and counted under `reason`.
-    Ignored {
-        /// A stable word for counting.
-        reason: &'static str,
-        /// For the log line.
-        detail: String,
-    },
-}
 
 /// Reads a message. Contract: `events`, "In"; AMS v2 notifications: `ams-v2`, section 7.
 ///
@@ -78,22 +37,10 @@ pub fn parse(message: &Incoming<'_>) -> Result<Parsed, Failure> {
     finished::parse_data(&body, envelope)
 }
 
-/// The id of a message that does not carry one in its body: AMQP's, else the SHA-256 of the body.
-pub fn fallback_id(message: &Incoming<'_>) -> String {
-    message.message_id.filter(|id| !id.is_empty()).map_or_else(|| body_digest(message.body), str::to_owned)
-}
-
-fn body_digest(body: &[u8]) -> String {
-    Sha256::digest(body).iter().fold(String::from("sha256-"), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AssetRef, EncodingJobState};
+    use crate::model::{AssetRef, EncodingJobState, ReplicationRequest};
 
     const ASSET: &str = "nb:cid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21";
 

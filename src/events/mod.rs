@@ -4,12 +4,13 @@ mod ams_v2_notification;
 mod cloud_event;
 mod finished;
 mod incoming;
+mod message;
 mod replicated;
 mod times;
 
-pub use cloud_event::OutgoingEvent;
 pub use finished::{encode_job, job_message_id, parse_asset_id};
-pub use incoming::{Incoming, Parsed, parse};
+pub use incoming::parse;
+pub use message::{Incoming, OutgoingEvent, Parsed};
 pub use replicated::encode_replicated;
 pub use times::{format as format_time, parse as parse_time};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::cloud_event::OutgoingEvent;
+use super::message::OutgoingEvent;
 use super::{derived_id, times};
 use crate::model::{PublishedSite, Replicated, StreamingUrl, Timing};
 
