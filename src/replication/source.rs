@@ -46,6 +46,7 @@ pub async fn find_source_asset(job: &ReplicationJob, site: &Site) -> Result<Sour
     // First: an asset that is still being filled may lack its manifest for now.
     verify_expected(job, &listing).map_err(at_source)?;
     let files = site.media.list_files(&asset.id).await?;
+    verify_clear(&files).map_err(at_source)?;
     let manifest = choose_manifest(&files).map_err(at_source)?;
     verify_blobs(&listing, &manifest, &asset.container).map_err(at_source)?;
     Ok(SourceAsset { asset, listing, files, manifest })
@@ -68,6 +69,14 @@ fn verify_expected(job: &ReplicationJob, source: &Listing) -> Result<(), Failure
     }
     let hint = "check the encoder: it announced an asset that is not what it says; correct `expected` or encode again";
     Err(Failure::permanent("source-not-as-expected", message).with_hint(hint))
+}
+
+/// A file that is encrypted by itself would be copied, and could not be played (contract ams-v2, section 4.5).
+fn verify_clear(files: &[AssetFile]) -> Result<(), Failure> {
+    files.iter().find(|file| file.is_encrypted).map_or(Ok(()), |file| {
+        Err(Failure::permanent("file-encrypted", format!("asset has an encrypted file, '{}'", file.name))
+            .with_hint("encode it in the clear"))
+    })
 }
 
 /// Streaming endpoints serve block blobs only (contract ams-v2, section 9), and no asset without its manifest's blob.

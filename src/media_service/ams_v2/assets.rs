@@ -34,7 +34,7 @@ impl AmsV2 {
     ///
     /// # Errors
     /// Permanent: `asset-storage-encrypted`, `asset-common-encrypted`, `asset-envelope-encrypted`,
-    /// `asset-options-unknown`, `asset-has-delivery-policies`, `asset-has-content-keys`, `file-encrypted`.
+    /// `asset-options-unknown`, `asset-has-delivery-policies`, `asset-has-content-keys`.
     pub async fn verify_replicable(&self, asset: &Asset) -> Result<(), Failure> {
         let refuse = |code, why: String, hint: &str| {
             let failure = Failure::permanent(code, format!("asset {} {why}", asset.id));
@@ -58,12 +58,7 @@ impl AmsV2 {
         if self.client.first::<AnyRow>(&format!("{asset_key}/ContentKeys")).await?.is_some() {
             return refuse("asset-has-content-keys", "has content keys".into(), "unlink the content keys");
         }
-        match self.list_files(&asset.id).await?.into_iter().find(|file| file.is_encrypted) {
-            Some(file) => {
-                refuse("file-encrypted", format!("has an encrypted file, {}", file.name), "encode it in the clear")
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// The replica asset that carries `mark`; made if there is none. Of several the oldest wins, by Created, then Id;

@@ -133,7 +133,9 @@ async fn protected_assets_are_refused_with_a_hint() {
         row.set("IsEncrypted", true);
     })
     .unwrap();
-    assert_eq!(refusal(&clear).await, Some("file-encrypted"));
+    let files = client.list_files(&clear).await.unwrap();
+    let encrypted: Vec<_> = files.iter().filter(|file| file.is_encrypted).map(|file| &file.id).collect();
+    assert_eq!(encrypted, [&file.id]);
     west.add_content_key(&clear).unwrap();
     assert_eq!(refusal(&clear).await, Some("asset-has-content-keys"));
     west.add_delivery_policy(&clear, 3).unwrap();
