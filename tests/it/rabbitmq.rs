@@ -289,10 +289,11 @@ async fn an_alarm_delays_a_publish_and_ends_the_session_when_it_lasts() -> Resul
     let (session, _deliveries) = Session::open(&settings, None).await?;
     let publisher = session.publisher();
     node.ctl(&["set_vm_memory_high_watermark", "absolute", "10MB"]).await?;
-    let waiting = tokio::spawn(async move { publisher.publish("media.replication", "key", &message("one")).await });
+    let mut waiting = tokio::spawn(async move { publisher.publish("media.replication", "key", &message("one")).await });
     // What is shown is that time passes: longer than a call may take, shorter than an alarm may last.
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-    assert!(!waiting.is_finished() && !session.ended().is_cancelled());
+    let longer_than_a_call = std::time::Duration::from_secs(2 * settings.timeout_seconds);
+    assert!(tokio::time::timeout(longer_than_a_call, &mut waiting).await.is_err(), "it did not wait");
+    assert!(!session.ended().is_cancelled());
     node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
     within("the publish", waiting).await???;
     session.close().await;
