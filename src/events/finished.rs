@@ -138,8 +138,7 @@ pub fn parse_id(member: &str, prefix: &str, id: &str) -> Result<String, Failure>
 }
 
 /// The id of the message for one job of a request: the same split again gives the same ids.
-#[must_use]
-pub fn job_message_id(job: &ReplicationJob) -> String {
+fn job_message_id(job: &ReplicationJob) -> String {
     derived_id(&[&job.request_id, &job.asset_id, job.replica.as_str()]).to_string()
 }
 

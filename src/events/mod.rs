@@ -8,7 +8,7 @@ mod message;
 mod replicated;
 mod times;
 
-pub use finished::{encode_job, job_message_id, parse_asset_id};
+pub use finished::{encode_job, parse_asset_id};
 pub use incoming::parse;
 pub use message::{Incoming, OutgoingEvent, Parsed};
 pub use replicated::encode_replicated;

@@ -48,7 +48,7 @@ pub async fn ensure_source_locator(
             .with_hint("discard this message: the asset was not to be streamed any longer")
             .at_site(&site.name));
     }
-    site.media.ensure_locator(Some(id), &source.asset.id, Some(start), until, None).await
+    site.media.ensure_locator(id, &source.asset.id, Some(start), until, None).await
 }
 
 /// The id of a source locator that we make.
@@ -72,8 +72,8 @@ pub async fn ensure_replica_locator(
     source: &StreamingLocator,
     replica: &Site,
 ) -> Result<StreamingLocator, Failure> {
-    let (id, name) = (Some(source.id), source.name.as_deref());
-    replica.media.ensure_locator(id, files.asset_id(), source.start, source.expires, name).await
+    let name = source.name.as_deref();
+    replica.media.ensure_locator(source.id, files.asset_id(), source.start, source.expires, name).await
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::classify::CallError;
 use super::policies::minutes_covering;
@@ -46,8 +45,7 @@ impl AmsV2 {
     }
 
     /// The streaming locator `id` of the asset, valid exactly from `start` until `expires`; made if there is none, put right
-    /// if its validity differs. Without an id, an unexpired locator of the asset is given as it is, the one that lives
-    /// longest, and only where there is none one is made.
+    /// if its validity differs.
     ///
     /// # Errors
     /// Permanent: `locator-taken` (another asset has this id), `locator-taken-by-other-account`, `too-many-locators`;
@@ -55,24 +53,12 @@ impl AmsV2 {
     /// call.
     pub async fn ensure_locator(
         &self,
-        id: Option<LocatorId>,
+        id: LocatorId,
         asset_id: &str,
         start: Option<OffsetDateTime>,
         expires: OffsetDateTime,
         name: Option<&str>,
     ) -> Result<StreamingLocator, Failure> {
-        let id = match id {
-            Some(id) => id,
-            None => {
-                let now = OffsetDateTime::now_utc();
-                let alive = self.list_locators(asset_id).await?.into_iter().filter(|locator| locator.expires > now);
-                if let Some(found) = alive.max_by_key(|locator| locator.expires) {
-                    return Ok(found);
-                }
-                // Our own choice of an id makes the creation safe to repeat.
-                LocatorId(Uuid::new_v4())
-            }
-        };
         let locator = self.ensure_locator_with_id(id, asset_id, start, expires, name).await?;
         self.adjust_locator(locator, start, expires).await
     }

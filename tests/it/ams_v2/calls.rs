@@ -6,6 +6,7 @@ use stream_replicator::model::LocatorId;
 use stream_replicator::settings::Secret;
 use testbed::emulator::{DoorKind, FaultAction, FaultBody, FaultRule, PreparedFile, Redirect, Set};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::world::{DAY, KEY, WEST, World, mark};
 
@@ -58,7 +59,7 @@ async fn every_verb_survives_the_front_door_which_is_asked_once() {
     file.describe_file(&west.files(&asset.id)[0].id, None, Some("text/plain")).await.unwrap();
     assert_eq!(west.files(&asset.id)[0].mime_type.as_deref(), Some("text/plain"));
 
-    let id = LocatorId::parse(&locator.id);
+    let id = LocatorId::parse(&locator.id).unwrap();
     world.client(WEST).unwrap().ensure_locator(id, &asset.id, None, expires, None).await.unwrap();
     west.switch(|switches| switches.redirect = Redirect::ExtraHop).unwrap();
     world.client(WEST).unwrap().delete_asset(&asset.id).await.unwrap();
@@ -147,7 +148,7 @@ async fn sets_of_more_than_a_thousand_are_read_to_the_end() {
         world.emulator.clear_requests();
         let expires = OffsetDateTime::now_utc() + DAY;
         let asset = west.create_asset("n", 0).await.unwrap();
-        client.ensure_locator(None, &asset, None, expires, None).await.unwrap();
+        client.ensure_locator(LocatorId(Uuid::new_v4()), &asset, None, expires, None).await.unwrap();
         assert_eq!(world.requests_on("GET", "AccessPolicies", WEST), 2, "next link: {next_link}");
     }
     // Made once, by the first round, and found by the second.
