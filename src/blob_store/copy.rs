@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::classify::{CHECK_COPY_AFTER, Refusal, harmless};
 use super::sas::Grant;
-use super::{BlobAccount, retry};
+use super::{Container, retry};
 use crate::failure::Failure;
 use crate::model::{Blob, METADATA_SOURCE_ETAG};
 
@@ -30,7 +30,7 @@ const SYNC_COPY_MAX_BYTES: u64 = 256 * 1024 * 1024;
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-impl BlobAccount {
+impl Container {
     /// Copies `blob`, in the version that `source` listed, with its headers and metadata, and waits until it is done.
     /// An older copy is overwritten. The copy names its source's version in its metadata.
     ///
@@ -38,18 +38,12 @@ impl BlobAccount {
     /// Transient: `source-changed` when the source has another version by now, `source-gone`, `source-busy`,
     /// `copy-failed`, `copy-aborted`, and what a busy or silent service gives. `NeedsMoreTime` `copy-pending` when the
     /// service is still copying. Permanent: `container-missing`, `storage-denied`, `source-denied`, `storage-refused`.
-    pub async fn copy_from(
-        &self,
-        container: &str,
-        source: &Self,
-        source_container: &str,
-        blob: &Blob,
-    ) -> Result<(), Failure> {
-        let copy = BlobCopy { target: self, container, source, source_container, blob };
-        let copied = retry::run(self.transport.tries(), || copy.run()).await;
+    pub async fn copy_from(&self, source: &Self, blob: &Blob) -> Result<(), Failure> {
+        let copy = BlobCopy { target: self, source, blob };
+        let copied = retry::run(self.account.transport.tries(), || copy.run()).await;
         copied.map_err(|failure| match failure.code {
-            "source-denied" | "source-gone" | "source-busy" | "source-changed" => failure.at_site(&source.site),
-            _ => failure.at_site(&self.site),
+            "source-denied" | "source-gone" | "source-busy" | "source-changed" => failure.at_site(&source.account.site),
+            _ => failure.at_site(&self.account.site),
         })
     }
 }
@@ -92,16 +86,14 @@ struct Progress {
 }
 
 struct BlobCopy<'a> {
-    target: &'a BlobAccount,
-    container: &'a str,
-    source: &'a BlobAccount,
-    source_container: &'a str,
+    target: &'a Container,
+    source: &'a Container,
     blob: &'a Blob,
 }
 
 impl BlobCopy<'_> {
     async fn run(&self) -> Result<(), Failure> {
-        let lacks_put_from_url = &self.target.lacks_put_from_url;
+        let lacks_put_from_url = &self.target.account.lacks_put_from_url;
         let mut operation = Operation::first(self.blob.size_bytes, !lacks_put_from_url.load(Ordering::Relaxed));
         let mut seems_missing = false;
         loop {
@@ -169,7 +161,7 @@ impl BlobCopy<'_> {
 
     /// Waits for a started copy, for as long as one storage call may take.
     async fn settle(&self, started: Progress) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.target.transport.call_timeout();
+        let deadline = Instant::now() + self.target.account.transport.call_timeout();
         let copy_id = started.copy_id.clone();
         let (mut progress, mut pause) = (started, FIRST_LOOK_AFTER);
         loop {
@@ -189,13 +181,13 @@ impl BlobCopy<'_> {
                 Some(CopyStatus::Pending) => sleep(pause).await,
             }
             pause = (pause * 2).min(LOOK_EVERY);
-            progress = retry::run(self.target.transport.tries(), || self.look()).await?;
+            progress = retry::run(self.target.account.transport.tries(), || self.look()).await?;
         }
     }
 
     async fn look(&self) -> Result<Progress, Failure> {
         let look = async {
-            let client = self.target.blob(Grant::Read(self.container, &self.blob.name), None)?;
+            let client = self.target.blob(Grant::Read(&self.blob.name), None)?;
             let found = client.get_properties(None).await?;
             Ok(Progress {
                 copy_id: found.copy_id()?,
@@ -209,11 +201,11 @@ impl BlobCopy<'_> {
     }
 
     fn write(&self) -> Grant<'_> {
-        Grant::Write(self.container, &self.blob.name)
+        Grant::Write(&self.blob.name)
     }
 
     fn source_url(&self) -> azure_core::Result<String> {
-        Ok(self.source.url(Grant::Read(self.source_container, &self.blob.name))?.into())
+        Ok(self.source.url(Grant::Read(&self.blob.name))?.into())
     }
 
     /// Any metadata in the request replaces all of the source's, so all of it is sent.
@@ -225,7 +217,7 @@ impl BlobCopy<'_> {
     fn doing(&self) -> String {
         format!(
             "copying blob '{}' from container '{}' of {} to container '{}' of {}",
-            self.blob.name, self.source_container, self.source.site, self.container, self.target.site
+            self.blob.name, self.source.name, self.source.account.site, self.target.name, self.target.account.site
         )
     }
 

@@ -11,22 +11,22 @@ use futures::TryStreamExt;
 
 use super::classify::Refusal;
 use super::sas::Grant;
-use super::{BlobAccount, retry};
+use super::{Container, retry};
 use crate::failure::Failure;
 use crate::model::{Blob, BlobKind, BlobProperties, CopyStatus, Listing};
 
-impl BlobAccount {
-    /// Every blob of a container, flat, without snapshots and versions (List Blobs, Azure Blob REST).
+impl Container {
+    /// Every blob, flat, without snapshots and versions (List Blobs, Azure Blob REST).
     ///
     /// # Errors
     /// Permanent `container-missing` when there is no such container, `storage-denied` when the key is not taken;
     /// transient when the service is busy or out of reach.
-    pub async fn list(&self, container: &str) -> Result<Listing, Failure> {
+    pub async fn list(&self) -> Result<Listing, Failure> {
         let mut blobs = Vec::new();
         let mut marker = None;
         loop {
-            let page = retry::run(self.transport.tries(), || self.page(container, marker.clone()));
-            let page = page.await.map_err(|failure| failure.at_site(&self.site))?;
+            let page = retry::run(self.account.transport.tries(), || self.page(marker.clone()));
+            let page = page.await.map_err(|failure| failure.at_site(&self.account.site))?;
             blobs.extend(page.blob_items.into_iter().filter_map(blob));
             match page.next_marker.filter(|next| !next.is_empty()) {
                 Some(next) => marker = Some(next),
@@ -36,22 +36,22 @@ impl BlobAccount {
     }
 
     /// One page, with a signature of its own: a long listing cannot outlive it, and one bad page costs one page.
-    async fn page(&self, container: &str, marker: Option<String>) -> Result<ListBlobsResponse, Failure> {
+    async fn page(&self, marker: Option<String>) -> Result<ListBlobsResponse, Failure> {
         let options = BlobContainerClientListBlobsOptions {
             include: Some(vec![ListBlobsIncludeItem::Copy, ListBlobsIncludeItem::Metadata]),
-            maxresults: Some(i32::from(self.page_size)),
+            maxresults: Some(i32::from(self.account.page_size)),
             marker,
             ..Default::default()
         };
         let page = async {
-            let pager = self.container(Grant::List(container))?.list_blobs(Some(options))?;
+            let pager = self.client(Grant::List)?.list_blobs(Some(options))?;
             match pager.into_pages().try_next().await? {
                 Some(page) => page.into_model(),
                 None => Ok(ListBlobsResponse::default()),
             }
         };
         page.await.map_err(|error: azure_core::Error| {
-            Refusal::from(error).failure(&format!("listing container '{container}'"))
+            Refusal::from(error).failure(&format!("listing container '{}'", self.name))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Storage accounts: listing containers and copying blobs on the server side. The only room that names Azure's blob SDK.
 
 mod classify;
+mod container;
 mod copy;
 mod listing;
 mod retry;
@@ -11,24 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use azure_core::http::policies::Policy;
-use azure_core::http::{ClientOptions, RetryOptions};
 use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
-use azure_storage_blob::{BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions};
 use futures::TryStreamExt;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use time::OffsetDateTime;
 use url::Url;
+
+pub use container::Container;
 
 use crate::failure::Failure;
 use crate::http::StorageTransport;
 use crate::model::SiteName;
 use crate::settings::StorageSettings;
 use classify::Refusal;
+use container::Access;
 use sas::{Grant, Signer};
-
-/// What stays as it is in the path of a blob's URL: RFC 3986's unreserved characters and the slash.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A container that need not exist: the answer to a look at it tells a wrong key from a right one.
 const CHECKED_CONTAINER: &str = "stream-replicator-check";
@@ -95,13 +91,19 @@ impl BlobAccount {
         self
     }
 
+    /// One of its containers, which need not exist.
+    #[must_use]
+    pub fn container(&self, name: &str) -> Container {
+        Container { account: self.clone(), name: name.into(), access: Access::Key(Arc::clone(&self.signer)) }
+    }
+
     /// Looks whether the service answers and takes our key. Tries once and changes nothing.
     ///
     /// # Errors
     /// Permanent `storage-denied` when it refuses our key, transient `storage-unreachable` when it does not answer.
     pub async fn verify_reachable(&self) -> Result<(), Failure> {
         let options = BlobContainerClientListBlobsOptions { maxresults: Some(1), ..Default::default() };
-        let looked = match self.container(Grant::List(CHECKED_CONTAINER)) {
+        let looked = match self.container(CHECKED_CONTAINER).client(Grant::List) {
             Ok(client) => match client.list_blobs(Some(options)) {
                 Ok(pager) => pager.into_pages().try_next().await,
                 Err(error) => Err(error),
@@ -112,37 +114,6 @@ impl BlobAccount {
             Ok(_) => Ok(()),
             Err(refusal) if refusal.is_container_absent() => Ok(()),
             Err(refusal) => Err(refusal.failure("looking at the storage account").at_site(&self.site)),
-        }
-    }
-
-    /// The signed URL of what `grant` is about. The name is percent-encoded exactly once.
-    fn url(&self, grant: Grant<'_>) -> azure_core::Result<Url> {
-        let (container, name) = grant.place();
-        let mut path = utf8_percent_encode(container, KEPT).to_string();
-        if let Some(name) = name {
-            path = format!("{path}/{}", utf8_percent_encode(name, KEPT));
-        }
-        let query = self.signer.sign(grant, OffsetDateTime::now_utc());
-        Ok(Url::parse(&format!("{}/{path}?{query}", self.endpoint))?)
-    }
-
-    fn container(&self, grant: Grant<'_>) -> azure_core::Result<BlobContainerClient> {
-        let options = BlobContainerClientOptions { client_options: self.client_options(None), ..Default::default() };
-        BlobContainerClient::new(self.url(grant)?, None, Some(options))
-    }
-
-    fn blob(&self, grant: Grant<'_>, policy: Option<Arc<dyn Policy>>) -> azure_core::Result<BlobClient> {
-        let options = BlobClientOptions { client_options: self.client_options(policy), ..Default::default() };
-        BlobClient::new(self.url(grant)?, None, Some(options))
-    }
-
-    /// No retries in the SDK: they are ours, each with a signature of its own.
-    fn client_options(&self, policy: Option<Arc<dyn Policy>>) -> ClientOptions {
-        ClientOptions {
-            transport: Some(self.transport.azure()),
-            retry: RetryOptions::none(),
-            per_call_policies: policy.into_iter().collect(),
-            ..Default::default()
         }
     }
 }

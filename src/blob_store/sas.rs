@@ -22,29 +22,29 @@ const START_AGO: Duration = Duration::from_secs(5 * 60);
 
 const UTC_SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
-/// What a SAS is for. `sr` and the permissions are those of "Create a service SAS".
+/// What is done in a container. `sr` and the permissions are those of "Create a service SAS".
 #[derive(Debug, Clone, Copy)]
 pub enum Grant<'a> {
-    /// List the blobs of a container.
-    List(&'a str),
-    /// Read one blob: container, name.
-    Read(&'a str, &'a str),
-    /// Create or overwrite one blob: container, name.
-    Write(&'a str, &'a str),
+    /// List its blobs.
+    List,
+    /// Read the blob of this name.
+    Read(&'a str),
+    /// Create or overwrite the blob of this name.
+    Write(&'a str),
 }
 
 impl<'a> Grant<'a> {
-    /// The container, and the blob's name where it is about one blob.
-    pub fn place(self) -> (&'a str, Option<&'a str>) {
+    /// The blob's name where it is about one blob.
+    pub fn blob(self) -> Option<&'a str> {
         match self {
-            Self::List(container) => (container, None),
-            Self::Read(container, name) | Self::Write(container, name) => (container, Some(name)),
+            Self::List => None,
+            Self::Read(name) | Self::Write(name) => Some(name),
         }
     }
 
     fn permissions(self) -> &'static str {
         match self {
-            Self::List(_) => "l",
+            Self::List => "l",
             Self::Read(..) => "r",
             Self::Write(..) => "w",
         }
@@ -70,10 +70,9 @@ impl Signer {
         Some(Self { account: account.to_owned(), mac, validity, protocol })
     }
 
-    /// The query string that grants `grant` from a little before `now` on, ready for a URL.
-    pub fn sign(&self, grant: Grant<'_>, now: OffsetDateTime) -> String {
-        let (container, blob) = grant.place();
-        let (resource, path) = match blob {
+    /// The query string that grants `grant` in `container` from a little before `now` on, ready for a URL.
+    pub fn sign(&self, container: &str, grant: Grant<'_>, now: OffsetDateTime) -> String {
+        let (resource, path) = match grant.blob() {
             None => ("c", container.to_owned()),
             Some(name) => ("b", format!("{container}/{name}")),
         };
@@ -115,11 +114,11 @@ mod tests {
         let signer = |https| Signer::new("west", &key, Duration::from_secs(3600), https).unwrap();
         let now = datetime!(2026-01-02 03:04:05.678 +02:00);
         assert_eq!(
-            signer(true).sign(Grant::Read("asset-1", "a/b c+ü.mp4"), now),
+            signer(true).sign("asset-1", Grant::Read("a/b c+ü.mp4"), now),
             "sv=2020-12-06&sr=b&sp=r&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&spr=https&sig=O3PM9ePDxhWYme4vyBbAh6C94C5w7LjiouZxn6NjhxE%3D"
         );
         assert_eq!(
-            signer(false).sign(Grant::List("asset-1"), now),
+            signer(false).sign("asset-1", Grant::List, now),
             "sv=2020-12-06&sr=c&sp=l&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&sig=hDH9kxCTxnfbKDh%2B9mEBONq7foaxuBQwAqLSzMEuqlo%3D"
         );
     }

@@ -25,7 +25,7 @@ async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result
     world.west.snapshot(&container, AWKWARD_NAMES[0]).await?;
 
     let (source, of) = (world.source.clone().with_page_size(4), container.clone());
-    let listing = tokio::spawn(async move { source.list(&of).await }).await??;
+    let listing = tokio::spawn(async move { source.container(&of).list().await }).await??;
     let mut expected: Vec<&str> = AWKWARD_NAMES.to_vec();
     expected.extend(["staged", "page", "append"]);
     expected.sort_unstable();
@@ -53,8 +53,8 @@ async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result
 #[tokio::test]
 async fn an_empty_container_is_an_empty_listing_and_a_missing_one_a_permanent_failure() -> Result<()> {
     let world = World::start().await?;
-    assert_eq!(world.source.list(&world.container().await?).await?.blobs(), []);
-    let failure = world.source.list("no-such-container").await.unwrap_err();
+    assert_eq!(world.source.container(&world.container().await?).list().await?.blobs(), []);
+    let failure = world.source.container("no-such-container").list().await.unwrap_err();
     assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "container-missing"));
     assert!(failure.hint.unwrap().contains("lost its container"));
     assert_eq!(failure.site.unwrap().to_string(), "west");
@@ -74,16 +74,16 @@ async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
     // an older copy, longer and with other headers, is overwritten
     world.east.put(&container, "plain", "something else", options()).await?;
 
-    let source = world.source.list(&container).await?;
+    let source = world.source.container(&container).list().await?;
     let copies = source.blobs().iter().cloned().map(|blob| {
         let (container, source, replica) = (container.clone(), world.source.clone(), world.replica.clone());
         // on other threads, as a worker does it
-        tokio::spawn(async move { replica.copy_from(&container, &source, &container, &blob).await })
+        tokio::spawn(async move { replica.container(&container).copy_from(&source.container(&container), &blob).await })
     });
     for copy in futures::future::try_join_all(copies).await? {
         copy?;
     }
-    let replica = world.replica.list(&container).await?;
+    let replica = world.replica.container(&container).list().await?;
     assert_eq!(source.differences(&replica), []);
     for (blob, copy) in source.blobs().iter().zip(replica.blobs()) {
         assert_eq!(copy.metadata.get(METADATA_SOURCE_ETAG), Some(&blob.etag), "{}", blob.name);
@@ -100,7 +100,7 @@ async fn a_source_that_changed_or_went_since_the_listing_is_not_copied() -> Resu
     let world = World::start().await?;
     let container = world.container().await?;
     world.west.put(&container, "a", "first", options()).await?;
-    let listing = world.source.list(&container).await?;
+    let listing = world.source.container(&container).list().await?;
     let blob = listing.find("a").unwrap();
 
     world.west.put(&container, "a", "second", options()).await?;
@@ -121,7 +121,7 @@ async fn a_copy_into_a_lost_container_is_a_permanent_failure_of_the_replica() ->
     let world = World::start().await?;
     let container = world.container().await?;
     world.west.put(&container, "a", "x", options()).await?;
-    let blob = world.source.list(&container).await?.blobs()[0].clone();
+    let blob = world.source.container(&container).list().await?.blobs()[0].clone();
     world.east.delete_container(&container).await?;
     let failure = world.copy(&container, &blob).await.unwrap_err();
     assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "container-missing"));
@@ -134,14 +134,20 @@ async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> 
     let world = World::start().await?;
     let container = world.container().await?;
     world.west.put(&container, "a", "x", options()).await?;
-    let blob: Blob = world.source.list(&container).await?.blobs()[0].clone();
+    let blob: Blob = world.source.container(&container).list().await?.blobs()[0].clone();
     let wrong = account_at(world.west.endpoint().as_str(), "west", world.east.key_base64(), &settings())?;
 
     let failures = [
-        (wrong.list(&container).await.unwrap_err(), "storage-denied"),
+        (wrong.container(&container).list().await.unwrap_err(), "storage-denied"),
         (wrong.verify_reachable().await.unwrap_err(), "storage-denied"),
-        (wrong.copy_from(&container, &world.replica, &container, &blob).await.unwrap_err(), "storage-denied"),
-        (world.replica.copy_from(&container, &wrong, &container, &blob).await.unwrap_err(), "source-denied"),
+        (
+            wrong.container(&container).copy_from(&world.replica.container(&container), &blob).await.unwrap_err(),
+            "storage-denied",
+        ),
+        (
+            world.replica.container(&container).copy_from(&wrong.container(&container), &blob).await.unwrap_err(),
+            "source-denied",
+        ),
     ];
     for (failure, code) in failures {
         assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, code), "{failure}");
@@ -163,7 +169,7 @@ async fn no_log_line_tells_a_signature() -> Result<()> {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     let guard = tracing::subscriber::set_default(subscriber.finish());
-    let blob = world.source.list(&container).await?.blobs()[0].clone();
+    let blob = world.source.container(&container).list().await?.blobs()[0].clone();
     world.copy(&container, &blob).await?;
     world.copy("no-such-container", &blob).await.unwrap_err();
     drop(guard);

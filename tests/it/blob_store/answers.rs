@@ -30,7 +30,7 @@ fn blob(size_bytes: u64) -> Blob {
 
 async fn copy(scripted: &Scripted, settings: &HttpSettings, blob: &Blob) -> Result<Result<(), Failure>> {
     let (source, replica) = (scripted.account("west", settings)?, scripted.account("east", settings)?);
-    Ok(replica.copy_from("to", &source, "from", blob).await)
+    Ok(replica.container("to").copy_from(&source.container("from"), blob).await)
 }
 
 /// The failure of a single try that is answered by `answers`.
@@ -82,7 +82,7 @@ async fn a_service_without_put_blob_from_url_is_asked_for_it_once() -> Result<()
         let scripted = Scripted::start(vec![refusal, copied.clone()]).await?;
         let (source, replica) = (scripted.account("west", &settings())?, scripted.account("east", &settings())?);
         for _ in 0..2 {
-            replica.clone().copy_from("to", &source, "from", &blob(1)).await?;
+            replica.clone().container("to").copy_from(&source.container("from"), &blob(1)).await?;
         }
         let is_sync: Vec<bool> = scripted.seen().iter().map(|head| head.contains("x-ms-requires-sync: true")).collect();
         assert_eq!(is_sync, [false, true, true]);
@@ -99,7 +99,7 @@ async fn a_busy_or_broken_service_is_asked_again() -> Result<()> {
 
     let page = Answer::new(200).body("<EnumerationResults><Blobs /><NextMarker /></EnumerationResults>");
     let scripted = Scripted::start(vec![Answer::new(0), Answer::new(200).body("<garbled"), page]).await?;
-    assert_eq!(scripted.account("west", &settings())?.list("c").await?.blobs(), []);
+    assert_eq!(scripted.account("west", &settings())?.container("c").list().await?.blobs(), []);
     assert_eq!(scripted.seen().len(), 3);
     Ok(())
 }
@@ -203,7 +203,7 @@ async fn a_listing_of_the_real_service_is_understood() -> Result<()> {
         </Blobs><NextMarker>2!a+b/=</NextMarker></EnumerationResults>"#;
     let last = "<EnumerationResults><Blobs /><NextMarker /></EnumerationResults>";
     let scripted = Scripted::start(vec![Answer::new(200).body(first), Answer::new(200).body(last)]).await?;
-    let listing = scripted.account("west", &settings())?.list("c").await?;
+    let listing = scripted.account("west", &settings())?.container("c").list().await?;
 
     let names: Vec<&str> = listing.blobs().iter().map(|blob| blob.name.as_str()).collect();
     assert_eq!(names, ["a\u{fffe}", "b & c"]);

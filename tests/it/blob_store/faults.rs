@@ -16,7 +16,7 @@ async fn behind_proxy() -> Result<(World, FaultProxy, String, Listing)> {
     let azurite = direct.west.endpoint().socket_addrs(|| None)?;
     let proxy = FaultProxy::start(*azurite.first().context("azurite has an address")?).await?;
     let world = World::at(proxy.url()).await?;
-    let listing = world.source.list(&container).await?;
+    let listing = world.source.container(&container).list().await?;
     Ok((world, proxy, container, listing))
 }
 
@@ -36,7 +36,7 @@ async fn passing_trouble_is_tried_through() -> Result<()> {
     for blob in source.blobs() {
         world.copy(&container, blob).await?;
     }
-    assert_eq!(source.differences(&world.replica.list(&container).await?), []);
+    assert_eq!(source.differences(&world.replica.container(&container).list().await?), []);
     assert_eq!(faults.map(|fault| fault.hits()), [2, 1, 1, 1, 1, 1]);
     Ok(())
 }
@@ -61,12 +61,12 @@ async fn a_copy_that_the_service_gives_up_is_unfinished_and_replaced_by_the_next
         let failure = world.copy(&container, blob).await.unwrap_err();
         let code = if outcome == CopyOutcome::Failed { "copy-failed" } else { "copy-aborted" };
         assert_eq!((failure.is_transient(), failure.code, lost.hits()), (true, code, 3));
-        let replica = world.replica.list(&container).await?;
+        let replica = world.replica.container(&container).list().await?;
         assert_eq!(blob.difference(&replica.blobs()[0]), Some(Difference::Unfinished(blob.name.clone())));
 
         proxy.clear_faults();
         world.copy(&container, blob).await?;
-        assert_eq!(blob.difference(&world.replica.list(&container).await?.blobs()[0]), None);
+        assert_eq!(blob.difference(&world.replica.container(&container).list().await?.blobs()[0]), None);
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ impl World {
 
     /// Copies a blob of `west` to `east`.
     pub async fn copy(&self, container: &str, blob: &Blob) -> Result<(), Failure> {
-        self.replica.copy_from(container, &self.source, container, blob).await
+        self.replica.container(container).copy_from(&self.source.container(container), blob).await
     }
 }
 
