@@ -12,7 +12,7 @@ use super::Exit;
 use crate::events::encode_replicated;
 use crate::failure::{Failure, FailureKind};
 use crate::model::{AssetRef, Replicated, ReplicationJob, ReplicationRequest, SiteName};
-use crate::replication::{AllSites, Progress, Resolution, replicate as run_pipeline, resolve};
+use crate::replication::{AllSites, Budget, Progress, Resolution, replicate as run_pipeline, resolve};
 use crate::settings::Settings;
 
 /// How often the bar is drawn.
@@ -107,7 +107,7 @@ async fn replicate_job(job: &ReplicationJob, sites: &AllSites, settings: &Settin
     let started = Instant::now();
     loop {
         let progress = Progress::default();
-        let failure = match with_bar(&progress, run_pipeline(job, &pair, &progress)).await {
+        let failure = match with_bar(&progress, run_pipeline(job, &pair, Budget::unlimited(), &progress)).await {
             Ok(replicated) => return Ok(replicated),
             Err(failure) => failure,
         };

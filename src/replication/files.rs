@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::sites::Site;
 use super::source::SourceAsset;
 use super::verify::VerifiedCopy;
@@ -33,6 +34,7 @@ pub async fn register_files(
     replica: &Asset,
     verified: &VerifiedCopy,
     site: &Site,
+    budget: Budget,
 ) -> Result<RegisteredFiles, Failure> {
     let mut files = site.media.list_files(&replica.id).await?;
     if compare(verified, &files).is_err() {
@@ -42,6 +44,7 @@ pub async fn register_files(
     compare(verified, &files).map_err(|failure| failure.at_site(&site.name))?;
     for (file, change) in changes(source, &files) {
         site.media.describe_file(&file.id, change.primary, change.mime_type).await?;
+        budget.check("describing the files")?;
     }
     Ok(RegisteredFiles { asset_id: replica.id.clone() })
 }

@@ -1,5 +1,6 @@
 //! The heart: resolves requests, and copies one asset to one replica site, publishes it there and proves that it plays.
 
+mod budget;
 mod copy;
 mod files;
 mod locator;
@@ -10,13 +11,17 @@ mod progress;
 mod resolve;
 mod sites;
 mod source;
+mod storage;
 mod verify;
 
+pub use budget::Budget;
 pub use progress::{Progress, Snapshot};
 pub use resolve::{Resolution, resolve};
 pub use sites::{AllSites, Site, Sites};
 
 use std::future::Future;
+
+use self::storage::Storage;
 
 use time::OffsetDateTime;
 use tracing::Instrument;
@@ -29,16 +34,32 @@ use crate::model::{Replicated, ReplicationJob, Timing};
 ///
 /// # Errors
 /// The failure of the first step that failed, with the step and the site.
-pub async fn replicate(job: &ReplicationJob, sites: &Sites, progress: &Progress) -> Result<Replicated, Failure> {
+pub async fn replicate(
+    job: &ReplicationJob,
+    sites: &Sites,
+    budget: Budget,
+    progress: &Progress,
+) -> Result<Replicated, Failure> {
+    let storage = Storage::new(sites);
+    pipeline(job, sites, &storage, budget, progress).await
+}
+
+async fn pipeline(
+    job: &ReplicationJob,
+    sites: &Sites,
+    storage: &Storage<'_>,
+    budget: Budget,
+    progress: &Progress,
+) -> Result<Replicated, Failure> {
     let (source, replica) = (&sites.source, &sites.replica);
 
-    let asset = step("find_source_asset", source::find_source_asset(job, source)).await?;
+    let asset = step("find_source_asset", source::find_source_asset(job, source, storage)).await?;
     let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
     let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(job, &asset, replica)).await?;
-    let copied = step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, sites, progress)).await?;
-    let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, sites)).await?;
+    let copied = step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, storage, sites, budget, progress)).await?;
+    let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
-    let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica)).await?;
+    let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica, budget)).await?;
     let twin = step("ensure_replica_locator", locator::ensure_replica_locator(&files, &locator, replica)).await?;
     let published_at = OffsetDateTime::now_utc();
     let playback = step("verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::sites::Site;
+use super::storage::Storage;
 use crate::failure::Failure;
 use crate::model::{Asset, AssetFile, AssetMark, BlobKind, Listing, ReplicationJob};
 
@@ -31,7 +32,11 @@ pub struct SourceAsset {
 /// Safe to repeat because: it only reads.
 /// Fails as: `NeedsMoreTime` while the encoder has promised more than is there; `Permanent` when the asset is gone, protected,
 /// has blobs that cannot be streamed, or has not exactly one manifest to stream from.
-pub async fn find_source_asset(job: &ReplicationJob, site: &Site) -> Result<SourceAsset, Failure> {
+pub async fn find_source_asset(
+    job: &ReplicationJob,
+    site: &Site,
+    storage: &Storage<'_>,
+) -> Result<SourceAsset, Failure> {
     let gone = || {
         Failure::permanent("asset-gone", format!("asset {} does not exist at the source", job.asset_id))
             .with_hint(
@@ -41,7 +46,7 @@ pub async fn find_source_asset(job: &ReplicationJob, site: &Site) -> Result<Sour
     };
     let asset = site.media.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
     site.media.verify_replicable(&asset).await?;
-    let listing = site.storage.list(&asset.container).await?;
+    let listing = storage.source(&asset).list().await?;
     let at_source = |failure: Failure| failure.at_site(&site.name);
     // First: an asset that is still being filled may lack its manifest for now.
     verify_expected(job, &listing).map_err(at_source)?;

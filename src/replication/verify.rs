@@ -2,6 +2,7 @@
 
 use super::sites::Sites;
 use super::source::SourceAsset;
+use super::storage::Storage;
 use crate::failure::Failure;
 use crate::model::{Asset, Content, Difference, Listing};
 
@@ -27,13 +28,18 @@ impl VerifiedCopy {
 /// Safe to repeat because: it only reads.
 /// Fails as: `Transient` when the source changed in mid-copy or a file is not identical (the next run copies it again),
 /// `Permanent` when the replica holds files that the source has not.
-pub async fn verify_copy(asset: &SourceAsset, replica: &Asset, sites: &Sites) -> Result<VerifiedCopy, Failure> {
-    let listing = sites.source.storage.list(&asset.asset.container).await?;
+pub async fn verify_copy(
+    asset: &SourceAsset,
+    replica: &Asset,
+    storage: &Storage<'_>,
+    sites: &Sites,
+) -> Result<VerifiedCopy, Failure> {
+    let listing = storage.source(&asset.asset).list().await?;
     if let Some(name) = changed(&asset.listing, &listing) {
         let message = format!("'{name}' changed at the source while the asset was copied");
         return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
     }
-    let there = sites.replica.storage.list(&replica.container).await?;
+    let there = storage.replica(replica).list().await?;
     match listing.differences(&there).as_slice() {
         [] => Ok(VerifiedCopy { listing }),
         found => Err(classify_differences(found).at_site(&sites.replica.name)),

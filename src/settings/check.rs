@@ -45,6 +45,7 @@ pub fn problems(settings: &Settings) -> Vec<Problem> {
 fn numbers(settings: &Settings) -> Vec<Problem> {
     let positive = [
         ("worker.concurrency", u64::from(settings.worker.concurrency)),
+        ("worker.slice_seconds", settings.worker.slice_seconds),
         ("worker.job_deadline_seconds", settings.worker.job_deadline_seconds),
         ("worker.max_message_bytes", settings.worker.max_message_bytes as u64),
         ("rabbitmq.timeout_seconds", settings.rabbitmq.timeout_seconds),

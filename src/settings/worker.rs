@@ -10,6 +10,8 @@ pub struct WorkerSettings {
     pub concurrency: u16,
     /// How long running jobs may go on after SIGTERM, in seconds.
     pub grace_seconds: u64,
+    /// How long a job may run before the rest of it is put behind the messages that wait, in seconds.
+    pub slice_seconds: u64,
     /// Age at which a message that still fails is given up, in seconds.
     pub job_deadline_seconds: u64,
     /// Tries after which a message that still fails is given up; 0: only the deadline counts.

@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::FutureExt;
+use time::OffsetDateTime;
 
 use super::context::Context;
 use super::history::History;
@@ -11,7 +13,7 @@ use crate::events::{Incoming, Parsed, parse};
 use crate::failure::Failure;
 use crate::model::{Replicated, ReplicationJob};
 use crate::rabbitmq::Message;
-use crate::replication::{Progress, Resolution, replicate, resolve};
+use crate::replication::{Budget, Progress, Resolution, replicate, resolve};
 
 /// What a message came to.
 #[derive(Debug)]
@@ -57,10 +59,16 @@ async fn run_unguarded(context: &Context, message: &Message, history: &History) 
         Resolution::Jobs(jobs) => {
             let job = &jobs[0];
             let sites = context.sites.pair(job)?;
-            let replica = replicate(job, &sites, &Progress::default()).await?;
+            let replica = replicate(job, &sites, budget(context, history), &Progress::default()).await?;
             Ok(Product::Replica(Box::new(replica)))
         }
     }
+}
+
+/// A slice, or what is left of the message's deadline where that is less.
+fn budget(context: &Context, history: &History) -> Budget {
+    let left = context.deadline().saturating_sub(history.age(OffsetDateTime::now_utc()));
+    Budget::of(Duration::from_secs(context.worker.slice_seconds).min(left))
 }
 
 fn incoming(message: &Message) -> Incoming<'_> {
