@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::blob_store::BlobAccount;
@@ -77,6 +78,7 @@ pub struct AllSites {
     sites: BTreeMap<SiteName, Arc<Site>>,
     routes: Vec<Route>,
     settings: Arc<ReplicationSettings>,
+    closing: TaskTracker,
 }
 
 /// The two sites of one job.
@@ -88,6 +90,8 @@ pub struct Sites {
     pub replica: Arc<Site>,
     /// How the pipeline works.
     pub settings: Arc<ReplicationSettings>,
+    /// What a job that was stopped gives back in the background; see [`AllSites::close`].
+    pub closing: TaskTracker,
 }
 
 impl AllSites {
@@ -106,6 +110,7 @@ impl AllSites {
             sites: settings.sites.iter().map(connect).collect::<Result<_, Failure>>()?,
             routes: settings.routes(),
             settings: Arc::new(settings.replication.clone()),
+            closing: TaskTracker::new(),
         })
     }
 
@@ -141,6 +146,16 @@ impl AllSites {
             source: Arc::clone(self.site(&job.source)?),
             replica: Arc::clone(self.site(&job.replica)?),
             settings: Arc::clone(&self.settings),
+            closing: self.closing.clone(),
         })
+    }
+
+    /// Waits until stopped jobs have given back what they held at the sites, for `patience` at most. To be called when no
+    /// job runs any longer and the process is about to end.
+    pub async fn close(&self, patience: Duration) {
+        self.closing.close();
+        if tokio::time::timeout(patience, self.closing.wait()).await.is_err() {
+            tracing::warn!(left = self.closing.len(), "not all that stopped jobs held at the sites is given back yet");
+        }
     }
 }

@@ -44,8 +44,9 @@ pub enum Drained {
 /// 4. running jobs get `worker.grace_seconds`;
 /// 5. then, or at a second signal, they are cancelled: they stop at the next await and their messages go back;
 /// 6. publisher, channels and connections are closed;
-/// 7. the log says how many jobs were done and how many messages went back;
-/// 8. the exit code says which it was.
+/// 7. what cancelled jobs held at the sites is given back;
+/// 8. the log says how many jobs were done and how many messages went back;
+/// 9. the exit code says which it was.
 pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
     let (mut failures, mut waits) = (0_u32, RECONNECT.build());
     let mut drained = Drained::Whole;
@@ -77,6 +78,7 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
         let wait = waits.next().unwrap_or(RECONNECT.cap);
         tokio::select! { () = shutdown.soft.cancelled() => {}, () = tokio::time::sleep(wait) => {} }
     }
+    context.sites.close(CANCEL_PATIENCE).await;
     let (done, handed_back) = context.counts();
     tracing::info!(done, handed_back, cut_short = drained == Drained::CutShort, "stopped");
     drained
