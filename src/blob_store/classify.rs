@@ -174,6 +174,23 @@ impl Refusal {
         self.is_answer(|answer| answer.status == 404 && answer.code == "ContainerNotFound")
     }
 
+    /// Whether there is no such blob.
+    pub fn is_blob_absent(&self) -> bool {
+        self.is_answer(|answer| answer.status == 404)
+    }
+
+    /// Whether the lease that the request names is held no longer, or its blob is gone with it
+    /// (Lease Blob, Azure Blob REST, "Outcomes of lease operations").
+    pub fn is_lease_lost(&self) -> bool {
+        self.is_blob_absent()
+            || self.is_answer(|answer| matches!(answer.status, 409 | 412) && answer.code.starts_with("Lease"))
+    }
+
+    /// Whether the service gives this error code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.is_answer(|answer| answer.code == code)
+    }
+
     fn is_answer(&self, test: impl FnOnce(&Answer) -> bool) -> bool {
         matches!(self, Self::Answer(answer) if test(answer))
     }

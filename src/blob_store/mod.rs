@@ -3,6 +3,7 @@
 mod classify;
 mod container;
 mod copy;
+mod lease;
 mod listing;
 mod retry;
 mod sas;
@@ -17,6 +18,7 @@ use futures::TryStreamExt;
 use url::Url;
 
 pub use container::Container;
+pub use lease::{Acquired, LEASE_SECONDS, Marker};
 
 use crate::failure::Failure;
 use crate::http::StorageTransport;

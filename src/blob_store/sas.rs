@@ -31,14 +31,18 @@ pub enum Grant<'a> {
     Read(&'a str),
     /// Create or overwrite the blob of this name.
     Write(&'a str),
+    /// Delete the blob of this name.
+    Delete(&'a str),
+    /// Make the container itself; only a SAS of the account can grant that.
+    Create,
 }
 
 impl<'a> Grant<'a> {
     /// The blob's name where it is about one blob.
     pub fn blob(self) -> Option<&'a str> {
         match self {
-            Self::List => None,
-            Self::Read(name) | Self::Write(name) => Some(name),
+            Self::List | Self::Create => None,
+            Self::Read(name) | Self::Write(name) | Self::Delete(name) => Some(name),
         }
     }
 
@@ -47,6 +51,8 @@ impl<'a> Grant<'a> {
             Self::List => "l",
             Self::Read(..) => "r",
             Self::Write(..) => "w",
+            Self::Delete(..) => "d",
+            Self::Create => "c",
         }
     }
 }
@@ -72,28 +78,38 @@ impl Signer {
 
     /// The query string that grants `grant` in `container` from a little before `now` on, ready for a URL.
     pub fn sign(&self, container: &str, grant: Grant<'_>, now: OffsetDateTime) -> String {
-        let (resource, path) = match grant.blob() {
-            None => ("c", container.to_owned()),
-            Some(name) => ("b", format!("{container}/{name}")),
-        };
         let permissions = grant.permissions();
         let (start, expiry) = (utc_seconds(now - START_AGO), utc_seconds(now + self.validity));
-        // sp, st, se, resource, si, sip, spr, sv, sr, snapshot, ses, rscc, rscd, rsce, rscl, rsct
-        let text = format!(
-            "{permissions}\n{start}\n{expiry}\n/blob/{}/{path}\n\n\n{}\n{SAS_VERSION}\n{resource}\n\n\n\n\n\n\n",
-            self.account, self.protocol
-        );
+        let (account, protocol) = (&self.account, self.protocol);
+        let path = |rest: &str| format!("/blob/{account}/{container}{rest}");
+        let (kind, text) = match grant.blob() {
+            // name, sp, ss, srt, st, se, sip, spr, sv, ses ("Create an account SAS")
+            None if matches!(grant, Grant::Create) => (
+                vec![("ss", "b"), ("srt", "c")],
+                format!("{account}\n{permissions}\nb\nc\n{start}\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"),
+            ),
+            // sp, st, se, resource, si, sip, spr, sv, sr, snapshot, ses, rscc, rscd, rsce, rscl, rsct
+            blob => {
+                let (kind, path) = blob.map_or_else(|| ("c", path("")), |name| ("b", path(&format!("/{name}"))));
+                let text = format!(
+                    "{permissions}\n{start}\n{expiry}\n{path}\n\n\n{protocol}\n{SAS_VERSION}\n{kind}\n\n\n\n\n\n\n"
+                );
+                (vec![("sr", kind)], text)
+            }
+        };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("sv", SAS_VERSION).extend_pairs(kind).append_pair("sp", permissions);
+        query.extend_pairs([("st", &start), ("se", &expiry)]);
+        if !protocol.is_empty() {
+            query.append_pair("spr", protocol);
+        }
+        query.append_pair("sig", &self.signature(&text)).finish()
+    }
+
+    fn signature(&self, text: &str) -> String {
         let mut mac = self.mac.clone();
         mac.update(text.as_bytes());
-        let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
-
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs([("sv", SAS_VERSION), ("sr", resource), ("sp", permissions)]);
-        query.extend_pairs([("st", &start), ("se", &expiry)]);
-        if !self.protocol.is_empty() {
-            query.append_pair("spr", self.protocol);
-        }
-        query.append_pair("sig", &signature).finish()
+        BASE64_STANDARD.encode(mac.finalize().into_bytes())
     }
 }
 
@@ -120,6 +136,10 @@ mod tests {
         assert_eq!(
             signer(false).sign("asset-1", Grant::List, now),
             "sv=2020-12-06&sr=c&sp=l&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&sig=hDH9kxCTxnfbKDh%2B9mEBONq7foaxuBQwAqLSzMEuqlo%3D"
+        );
+        assert_eq!(
+            signer(true).sign("state", Grant::Create, now),
+            "sv=2020-12-06&ss=b&srt=c&sp=c&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&spr=https&sig=bqu8stl3C0OV6nn87OxAvh6%2BPIvoSjw%2Bh%2FK1FEBlAd8%3D"
         );
     }
 }

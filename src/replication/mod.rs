@@ -3,6 +3,8 @@
 mod budget;
 mod copy;
 mod files;
+mod holder;
+mod lease;
 mod locator;
 mod manifest;
 mod plan;
@@ -40,8 +42,14 @@ pub async fn replicate(
     budget: Budget,
     progress: &Progress,
 ) -> Result<Replicated, Failure> {
+    let lease = step("take_lease", lease::take_lease(job, sites)).await?;
     let storage = Storage::new(sites);
-    pipeline(job, sites, &storage, budget, progress).await
+    let result = tokio::select! {
+        result = pipeline(job, sites, &storage, budget, progress) => result,
+        lost = lease.keep() => Err(lost.at_site(&sites.replica.name)),
+    };
+    lease.release().await;
+    result
 }
 
 async fn pipeline(
