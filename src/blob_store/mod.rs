@@ -69,12 +69,13 @@ impl BlobAccount {
             Failure::permanent("storage-settings", format!("sites.{site}.storage.{key} {problem}")).at_site(site)
         };
         let key = settings.key.as_ref().ok_or_else(|| wrong("key", "is missing: set it, or key_file"))?;
+        let account = settings.account.as_deref().ok_or_else(|| wrong("account", "is missing: set it"))?;
         let endpoint = match &settings.blob_url {
             Some(url) => url.clone(),
-            None => Url::parse(&format!("https://{}.blob.core.windows.net/", settings.account))
+            None => Url::parse(&format!("https://{account}.blob.core.windows.net/"))
                 .map_err(|_| wrong("account", "is not the name of a storage account: lower-case letters and digits"))?,
         };
-        let signer = Signer::new(&settings.account, key, sas_validity, endpoint.scheme() == "https")
+        let signer = Signer::new(account, key, sas_validity, endpoint.scheme() == "https")
             .ok_or_else(|| wrong("key", "is not base64: copy the account key as the portal shows it"))?;
         Ok(Self {
             site: site.clone(),

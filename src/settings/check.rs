@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Settings, SiteSettings};
+use super::{Settings, SiteSettings, StorageAccess, StorageSettings};
 
 /// One wrong setting: the key, and what is wrong with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,16 +100,12 @@ fn site(site: &SiteSettings) -> Vec<(&'static str, &'static str)> {
     if site.media.account.is_empty() {
         found.push(("media.account", "must not be empty"));
     }
-    if site.storage.account.is_empty() {
-        found.push(("storage.account", "must not be empty"));
+    match &site.media.key {
+        None => found.push(("media.key", "is missing: set it, or key_file and the path of a file that holds it")),
+        Some(key) if key.expose().is_empty() => found.push(("media.key", "must not be empty")),
+        Some(_) => {}
     }
-    let key = site.storage.key.as_ref().map(|key| BASE64_STANDARD.decode(key.expose()));
-    if matches!(key, Some(Err(_))) {
-        found.push(("storage.key", "is not base64: copy the account key as the portal shows it"));
-    }
-    if site.media.key.as_ref().is_some_and(|key| key.expose().is_empty()) {
-        found.push(("media.key", "must not be empty"));
-    }
+    found.extend(storage(&site.storage));
     let urls = [
         ("media.token_url", Some(&site.media.token_url)),
         ("media.api_url", Some(&site.media.api_url)),
@@ -123,6 +119,35 @@ fn site(site: &SiteSettings) -> Vec<(&'static str, &'static str)> {
         } else if url.query().is_some() || url.fragment().is_some() {
             found.push((key, "must not have a query or a fragment"));
         }
+    }
+    found
+}
+
+fn storage(storage: &StorageSettings) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    match (storage.access, &storage.key) {
+        (StorageAccess::AccountKey, None) => found.push((
+            "storage.key",
+            "is missing: set key or key_file, or access = \"sas-locators\" to work without the account's key",
+        )),
+        (StorageAccess::AccountKey, Some(key)) if key.expose().is_empty() => {
+            found.push(("storage.key", "must not be empty"));
+        }
+        (StorageAccess::AccountKey, Some(key)) if BASE64_STANDARD.decode(key.expose()).is_err() => {
+            found.push(("storage.key", "is not base64: copy the account key as the portal shows it"));
+        }
+        (StorageAccess::SasLocators, Some(_)) => found.push((
+            "storage.key",
+            "is not used with access = \"sas-locators\": remove key and key_file, or set access = \"account-key\"",
+        )),
+        (StorageAccess::AccountKey, Some(_)) | (StorageAccess::SasLocators, None) => {}
+    }
+    match &storage.account {
+        Some(account) if account.is_empty() => found.push(("storage.account", "must not be empty")),
+        None if storage.access == StorageAccess::AccountKey => {
+            found.push(("storage.account", "is missing: set the name of the storage account"));
+        }
+        _ => {}
     }
     found
 }

@@ -44,7 +44,10 @@ pub fn load(file: Option<&Path>, environment: HashMap<String, String>) -> Result
     let layers = layers.add_source(environment).build();
     let mut settings: Settings = layers.and_then(Config::try_deserialize).map_err(|error| told(&error))?;
     let mut problems = fill_secrets(&mut settings);
-    problems.extend(check::problems(&settings));
+    // A key that was given but could not be had is not missing too.
+    let more = check::problems(&settings).into_iter();
+    let more: Vec<_> = more.filter(|problem| problems.iter().all(|told| told.key != problem.key)).collect();
+    problems.extend(more);
     if problems.is_empty() { Ok(settings) } else { Err(SettingsError::Wrong(problems)) }
 }
 
@@ -108,7 +111,7 @@ fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
             problems.push(Problem::new("rabbitmq.url", secret::SecretFileError::Both.to_string()));
         } else {
             match secret::resolve(None, Some(&path)) {
-                Ok(url) => broker.url = Some(BrokerUrl::new(url)),
+                Ok(url) => broker.url = url.map(BrokerUrl::new),
                 Err(error) => problems.push(Problem::new("rabbitmq.url_file", error.to_string())),
             }
         }
@@ -119,7 +122,7 @@ fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
             ("storage", &mut site.storage.key, &mut site.storage.key_file),
         ] {
             match secret::resolve(key.take(), file.take().as_ref()) {
-                Ok(found) => *key = Some(found),
+                Ok(found) => *key = found,
                 Err(error) => problems.push(Problem::new(format!("sites.{name}.{room}.key"), error.to_string())),
             }
         }

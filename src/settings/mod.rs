@@ -15,7 +15,7 @@ pub use layers::{SettingsError, load};
 pub use rabbitmq::{BrokerUrl, RabbitmqSettings, TopologyMode};
 pub use replication::ReplicationSettings;
 pub use secret::{Secret, SecretFileError};
-pub use site::{MediaSettings, RouteSettings, SiteKind, SiteSettings, StorageSettings};
+pub use site::{MediaSettings, RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
 pub use worker::{LogFormat, WorkerSettings};
 
 use std::collections::BTreeMap;

@@ -51,26 +51,22 @@ pub enum SecretFileError {
     /// Given twice.
     #[error("set either this key or the same key with `_file`, not both")]
     Both,
-    /// Given nowhere.
-    #[error("is missing: set it, or the same key with `_file` and the path of a file that holds it")]
-    Neither,
     /// The file cannot be read.
     #[error("file {0} cannot be read: {1}")]
     Unreadable(PathBuf, String),
 }
 
-/// The secret from `value` or from the file `file`; exactly one of them must be given.
+/// The secret from `value` or from the file `file`; `None` when neither is given.
 ///
 /// # Errors
-/// When both or none are given, or the file cannot be read. The secret itself is never named.
-pub fn resolve(value: Option<Secret>, file: Option<&PathBuf>) -> Result<Secret, SecretFileError> {
+/// When both are given, or the file cannot be read. The secret itself is never named.
+pub fn resolve(value: Option<Secret>, file: Option<&PathBuf>) -> Result<Option<Secret>, SecretFileError> {
     match (value, file) {
         (Some(_), Some(_)) => Err(SecretFileError::Both),
-        (Some(secret), None) => Ok(secret),
+        (value, None) => Ok(value),
         (None, Some(path)) => match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Secret::new(&text)),
+            Ok(text) => Ok(Some(Secret::new(&text))),
             Err(error) => Err(SecretFileError::Unreadable(path.clone(), error.to_string())),
         },
-        (None, None) => Err(SecretFileError::Neither),
     }
 }

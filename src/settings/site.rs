@@ -71,14 +71,29 @@ pub struct MediaSettings {
     pub allowed_hosts: Vec<String>,
 }
 
+/// How the blobs of a site are reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageAccess {
+    /// With the storage account's key: every request is signed for itself.
+    #[default]
+    AccountKey,
+    /// Without a key: through SAS locators that the media service makes and takes back.
+    SasLocators,
+}
+
 /// The storage account of a site.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StorageSettings {
-    /// The account's name.
-    #[serde(deserialize_with = "trimmed")]
-    pub account: String,
-    /// The account's key, base64.
+    /// How its blobs are reached.
+    #[serde(default)]
+    pub access: StorageAccess,
+    /// The account's name. With [`StorageAccess::SasLocators`] it may be absent: the media service says where its
+    /// containers are.
+    #[serde(default, deserialize_with = "trimmed_if_any")]
+    pub account: Option<String>,
+    /// The account's key, base64; there with [`StorageAccess::AccountKey`] only.
     #[serde(default)]
     pub key: Option<Secret>,
     /// A file that holds the key.
@@ -114,6 +129,10 @@ fn scope() -> String {
 
 fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| text.trim().to_owned())
+}
+
+fn trimmed_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    trimmed(deserializer).map(Some)
 }
 
 /// A list, or one text with commas, which is all that an environment variable can hold.

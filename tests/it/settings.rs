@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use stream_replicator::settings::{Settings, SettingsError, load};
+use stream_replicator::settings::{Settings, SettingsError, StorageAccess, load};
 
 use crate::support::run_once;
 
@@ -96,8 +96,24 @@ fn a_secret_may_be_a_file() -> Result<()> {
     Ok(())
 }
 
+const EAST_STORAGE_KEY: &str = "key = \"c3RvcmFnZSBrZXk=\"\n[routes";
+
+#[test]
+fn a_site_may_do_without_the_name_and_the_key_of_its_storage_account() -> Result<()> {
+    let settings = load_text(GOOD, &[])??;
+    let access = |settings: &Settings| settings.sites.values().map(|site| site.storage.access).collect::<Vec<_>>();
+    assert_eq!(access(&settings), [StorageAccess::AccountKey, StorageAccess::AccountKey], "by default");
+
+    let text = GOOD.replace(EAST_STORAGE_KEY, "access = 'sas-locators'\n[routes");
+    for text in [text.replace("account = \"eaststorage\"", ""), text] {
+        let settings = load_text(&text, &[])??;
+        assert_eq!(access(&settings), [StorageAccess::SasLocators, StorageAccess::AccountKey], "east, west");
+    }
+    Ok(())
+}
+
 /// What a user may get wrong: what is replaced in good settings, by what, and what the error must name.
-const WRONG: [(&str, &str, &[&str]); 31] = [
+const WRONG: [(&str, &str, &[&str]); 38] = [
     ("[rabbitmq]", "[rabbitmq]\ntimeout = 3", &["timeout", "rabbitmq"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 'soon'", &["rabbitmq.timeout_seconds"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 0", &["rabbitmq.timeout_seconds", "at least 1"]),
@@ -116,6 +132,17 @@ const WRONG: [(&str, &str, &[&str]); 31] = [
     ("key = \"media key\"", "key_file = '/nowhere/x'", &["sites.east.media.key", "/nowhere/x"]),
     ("key = \"media key\"", "key = 'hunter2'\nkey_file = '/nowhere/x'", &["sites.east.media.key", "not both"]),
     ("\"c3RvcmFnZSBrZXk=\"\n[routes", "'hunter2 hunter2'\n[routes", &["sites.east.storage.key", "base64"]),
+    ("\"c3RvcmFnZSBrZXk=\"\n[routes", "''\n[routes", &["sites.east.storage.key: must not be empty"]),
+    (EAST_STORAGE_KEY, "[routes", &["sites.east.storage.key: is missing", "key_file", "access"]),
+    (EAST_STORAGE_KEY, "access = 'sas'\n[routes", &["sites.east.storage.access", "'sas'"]),
+    ("account = \"eaststorage\"", "access = 'sas-locators'", &["sites.east.storage.key", "remove key", "account-key"]),
+    ("account = \"eaststorage\"", "", &["sites.east.storage.account: is missing"]),
+    ("account = \"eaststorage\"", "account = ''", &["sites.east.storage.account: must not be empty"]),
+    (
+        EAST_STORAGE_KEY,
+        "key_file = '/nowhere/x'\naccess = 'sas-locators'\n[routes",
+        &["sites.east.storage.key", "/nowhere/x"],
+    ),
     ("account = \"eastmedia\"", "account = ' '", &["sites.east.media.account", "empty"]),
     ("[\"east\"]", "[\"south\"]", &["routes.west.replicas", "[sites.south]"]),
     ("[\"east\"]", "[\"west\"]", &["routes.west.replicas", "its own replica"]),

@@ -9,7 +9,7 @@ use stream_replicator::blob_store::BlobAccount;
 use stream_replicator::failure::Failure;
 use stream_replicator::http::StorageTransport;
 use stream_replicator::model::Blob;
-use stream_replicator::settings::{HttpSettings, Secret, StorageSettings};
+use stream_replicator::settings::{HttpSettings, Secret, StorageAccess, StorageSettings};
 use testbed::process::shared;
 use testbed::storage::{PutOptions, Storage};
 use url::Url;
@@ -70,7 +70,8 @@ impl World {
 /// Our view of an account at an address.
 pub fn account_at(endpoint: &str, account: &str, key: &str, http: &HttpSettings) -> Result<BlobAccount> {
     let settings = StorageSettings {
-        account: account.into(),
+        access: StorageAccess::AccountKey,
+        account: Some(account.into()),
         key: Some(Secret::new(key)),
         key_file: None,
         blob_url: Some(endpoint.parse()?),
