@@ -10,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Deserialize;
 use testbed::emulator::{
-    AccountConfig, Emulator, EmulatorConfig, EncoderConfig, Ports, PreparedFile, Switches, control_router,
+    AccountConfig, Emulator, EmulatorConfig, EncoderConfig, EntraPrincipal, Ports, PreparedFile, Switches,
+    control_router,
 };
 use testbed::storage::Storage;
 use tokio::net::TcpListener;
@@ -39,6 +40,9 @@ struct Arguments {
     /// The port of the token door
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     acs_port: u16,
+    /// The port of the Entra (Azure AD) token door
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    entra_port: u16,
     /// The port of a data centre's cluster: DATA_CENTRE=PORT; may be repeated
     #[arg(long = "cluster-port", value_name = "DATA_CENTRE=PORT")]
     cluster_ports: Vec<String>,
@@ -68,6 +72,8 @@ struct ConfigAccount {
     storage_key: String,
     #[serde(default)]
     streaming_port: u16,
+    #[serde(default)]
+    entra: Option<EntraPrincipal>,
     #[serde(default)]
     switches: Switches,
 }
@@ -133,7 +139,12 @@ fn config_of(arguments: Arguments) -> Result<EmulatorConfig> {
     };
     Ok(EmulatorConfig {
         accounts: accounts.into_iter().map(ConfigAccount::build).collect::<Result<_>>()?,
-        ports: Ports { front_door: arguments.front_door_port, acs: arguments.acs_port, clusters },
+        ports: Ports {
+            front_door: arguments.front_door_port,
+            acs: arguments.acs_port,
+            entra: arguments.entra_port,
+            clusters,
+        },
         encoder: EncoderConfig {
             files,
             step: Duration::from_millis(arguments.job_step_milliseconds),
@@ -149,6 +160,7 @@ impl ConfigAccount {
         let storage = Storage::new(endpoint, &self.storage_account, &self.storage_key).with_context(invalid)?;
         let mut account = AccountConfig::new(&self.name, &self.key, &self.data_centre, storage);
         account.streaming_port = self.streaming_port;
+        account.entra = self.entra;
         account.switches = self.switches;
         Ok(account)
     }
@@ -174,6 +186,7 @@ fn parse_account(text: &str) -> Result<ConfigAccount> {
         storage_account,
         storage_key,
         streaming_port,
+        entra: None,
         switches,
     })
 }

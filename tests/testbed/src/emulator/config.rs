@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::entra::EntraPrincipal;
 use crate::storage::Storage;
 
 /// The accounts and the encoder of an emulator.
@@ -26,6 +27,8 @@ pub struct Ports {
     pub front_door: u16,
     /// The token door.
     pub acs: u16,
+    /// The Entra (Azure AD) door.
+    pub entra: u16,
     /// The cluster of each data centre.
     pub clusters: BTreeMap<String, u16>,
 }
@@ -37,6 +40,8 @@ pub struct AccountConfig {
     pub name: String,
     /// The account's key: its `client_secret` towards ACS.
     pub key: String,
+    /// The principal that Entra gives tokens to; without one only ACS does.
+    pub entra: Option<EntraPrincipal>,
     /// The data centre that serves it; ids of locators and content keys are unique within one.
     pub data_centre: String,
     /// The storage account attached to it.
@@ -60,6 +65,7 @@ impl AccountConfig {
         Self {
             name: name.to_owned(),
             key: key.to_owned(),
+            entra: None,
             data_centre: data_centre.to_owned(),
             storage,
             streaming_port: 0,
@@ -124,8 +130,10 @@ pub struct Switches {
     pub create_file_infos: CreateFileInfos,
     /// Whether a full page is followed by a next link. The contract leaves open whether the service sent one.
     pub next_link: bool,
-    /// How long a new token is good for, in seconds.
+    /// How long a new token of ACS is good for, in seconds.
     pub token_lifetime_seconds: u64,
+    /// How long a new token of Entra is good for, in seconds.
+    pub entra_token_lifetime_seconds: u64,
     /// How the front door redirects.
     pub redirect: Redirect,
     /// How dates are written.
@@ -146,6 +154,7 @@ impl Default for Switches {
             create_file_infos: CreateFileInfos::Normal,
             next_link: false,
             token_lifetime_seconds: 21_600,
+            entra_token_lifetime_seconds: 3_600,
             redirect: Redirect::Direct,
             dates: DateStyle::AsSeen,
             locator_needs_files: false,

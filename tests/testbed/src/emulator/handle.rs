@@ -15,6 +15,7 @@ use super::doors::gate::{self, Place};
 use super::doors::listener::{self, Door};
 use super::doors::token::Mint;
 use super::doors::{acs, front_door};
+use super::entra;
 use super::faults::{Down, FaultRule};
 use super::shared::{Addresses, Shared};
 use super::state::{Account, SharedState};
@@ -35,6 +36,7 @@ pub struct Emulator {
 struct Listeners {
     front_door: TcpListener,
     acs: TcpListener,
+    entra: TcpListener,
     clusters: BTreeMap<String, TcpListener>,
     streaming: BTreeMap<String, TcpListener>,
 }
@@ -80,6 +82,11 @@ impl Emulator {
         &self.shared.addresses.acs
     }
 
+    /// The base URL of the Entra (Azure AD) door; clients append `/<tenant>/oauth2/token`.
+    pub fn entra_url(&self) -> &str {
+        &self.shared.addresses.entra
+    }
+
     /// The service root of a data centre's cluster, with its trailing slash.
     pub fn cluster_url(&self, data_centre: &str) -> String {
         self.shared.root_of(data_centre)
@@ -103,6 +110,7 @@ impl Emulator {
         serde_json::json!({
             "front_door": format!("{}/api/", addresses.front_door),
             "acs": format!("{}/v2/OAuth2-13", addresses.acs),
+            "entra": addresses.entra,
             "clusters": clusters,
             "streaming": addresses.streaming,
         })
@@ -210,7 +218,8 @@ impl Listeners {
             streaming.insert(account.name.clone(), listener::bind(account.streaming_port).await?);
         }
         let front_door = listener::bind(config.ports.front_door).await?;
-        Ok(Self { front_door, acs: listener::bind(config.ports.acs).await?, clusters, streaming })
+        let (acs, entra) = (listener::bind(config.ports.acs).await?, listener::bind(config.ports.entra).await?);
+        Ok(Self { front_door, acs, entra, clusters, streaming })
     }
 
     fn addresses(&self) -> anyhow::Result<Addresses> {
@@ -221,6 +230,7 @@ impl Listeners {
         Ok(Addresses {
             front_door: url(&self.front_door)?,
             acs: url(&self.acs)?,
+            entra: url(&self.entra)?,
             clusters: urls(&self.clusters)?,
             streaming: urls(&self.streaming)?,
         })
@@ -236,6 +246,8 @@ impl Listeners {
         doors.push(open(place(DoorKind::FrontDoor), self.front_door, router)?);
         let router = gate::router(Arc::clone(shared), place(DoorKind::Acs), acs::serve);
         doors.push(open(place(DoorKind::Acs), self.acs, router)?);
+        let router = gate::router(Arc::clone(shared), place(DoorKind::Entra), entra::serve);
+        doors.push(open(place(DoorKind::Entra), self.entra, router)?);
         for (name, listener) in self.clusters {
             let place = Place { data_centre: Some(name.clone()), ..place(DoorKind::Cluster) };
             let serve = move |shared, call| cluster::serve(shared, call, name.clone());

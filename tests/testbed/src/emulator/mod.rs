@@ -4,6 +4,7 @@ mod account_handle;
 mod cluster;
 mod config;
 mod doors;
+mod entra;
 mod faults;
 mod handle;
 mod jobs;
@@ -20,6 +21,7 @@ pub use config::{
     Redirect, Switches,
 };
 pub use doors::control::router as control_router;
+pub use entra::{EntraPrincipal, EntraUser, TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 pub use faults::{Down, FaultAction, FaultBody, FaultRule};
 pub use handle::Emulator;
 pub use odata::edm::Edm;

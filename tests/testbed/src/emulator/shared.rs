@@ -15,6 +15,7 @@ use super::state::{AmsError, SharedState, container_of};
 pub(crate) struct Addresses {
     pub(crate) front_door: String,
     pub(crate) acs: String,
+    pub(crate) entra: String,
     /// By data centre.
     pub(crate) clusters: BTreeMap<String, String>,
     /// By account.

@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 pub enum DoorKind {
     /// The token door.
     Acs,
+    /// The Entra (Azure AD) token door.
+    Entra,
     /// The global front door, which only redirects.
     FrontDoor,
     /// A data centre's REST service.

@@ -1,6 +1,7 @@
 //! The media services emulator over real HTTP, with a real Azurite behind it.
 
 mod doors;
+mod entra;
 mod faults;
 mod jobs;
 mod locators;

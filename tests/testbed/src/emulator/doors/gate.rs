@@ -10,12 +10,13 @@ use axum::http::{HeaderMap, HeaderValue, Response, Uri, header};
 use time::OffsetDateTime;
 
 use super::listener::Connection;
+use super::token::Bearer;
 use super::{reply, token};
 use crate::emulator::faults::{Down, FaultAction, FaultBody, FaultRule};
 use crate::emulator::odata::format::Format;
 use crate::emulator::odata::{path, render};
 use crate::emulator::shared::Shared;
-use crate::emulator::state::AmsError;
+use crate::emulator::state::{Account, AmsError};
 use crate::emulator::traffic::{DoorKind, Request};
 
 /// Bodies are small: entities and links.
@@ -155,17 +156,31 @@ async fn read(shared: &Shared, place: &Place, request: axum::extract::Request) -
         method,
         path: parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_owned(), ToString::to_string),
         entity_set: segments.and_then(|segments| segments.into_iter().next()).map(|segment| segment.name),
-        account: place.account.clone().or_else(|| caller(shared, &parts.headers)),
+        account: match place.kind {
+            DoorKind::Streaming => place.account.clone(),
+            _ => caller(shared, place, &parts.headers),
+        },
         status: 0,
     };
     Ok(Call { request, uri: parts.uri, headers: parts.headers, body })
 }
 
-/// The account of a good token.
-fn caller(shared: &Shared, headers: &HeaderMap) -> Option<String> {
+/// The account that a good token opens at this place. A principal may have roles on several accounts: the cluster's data
+/// centre chooses then, and the first by name.
+fn caller(shared: &Shared, place: &Place, headers: &HeaderMap) -> Option<String> {
     let token = token::bearer(headers)?;
-    if shared.state.lock().revoked_tokens.contains(token) {
+    let state = shared.state.lock();
+    if state.revoked_tokens.contains(token) {
         return None;
     }
-    shared.mint.account_of(token)
+    match shared.mint.bearer_of(token)? {
+        Bearer::Account(name) => Some(name),
+        Bearer::Entra { tenant, subject } => {
+            let is_here = |account: &&Account| {
+                place.data_centre.as_ref().is_none_or(|data_centre| *data_centre == account.data_centre)
+            };
+            let mut accounts = state.accounts.values().filter(is_here);
+            accounts.find(|account| account.lets_in(&tenant, &subject)).map(|account| account.name.clone())
+        }
+    }
 }

@@ -1,15 +1,53 @@
-//! Tokens in the SWT shape that ACS gave, signed so that a garbled one is found out.
+//! Tokens in the shapes that ACS (SWT) and Entra (JWT) gave, signed so that a garbled one is found out.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 const SIGNATURE: &str = "&HMACSHA256=";
 const NAME: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier";
+
+/// Whom a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Bearer {
+    /// The account that gave its key to ACS.
+    Account(String),
+    /// A principal or user of a tenant; which accounts let it in is theirs to say.
+    Entra { tenant: String, subject: Subject },
+}
+
+/// Who signed in at Entra.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// An application, by its id.
+    Application(String),
+    /// A user, by name.
+    User(String),
+}
+
+/// What Entra puts into a token.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) tenant: String,
+    /// The application that asked: the principal itself, or a public client for a user.
+    pub(crate) client_id: String,
+    pub(crate) subject: Subject,
+    /// `appidacr`: 0 public client, 1 secret, 2 certificate.
+    pub(crate) proof: &'static str,
+    pub(crate) lifetime_seconds: u64,
+}
+
+impl Grant {
+    /// The end of a token that is issued now, in Unix seconds.
+    pub(crate) fn expires_on(&self, now: i64) -> i64 {
+        now.saturating_add(i64::try_from(self.lifetime_seconds).unwrap_or(i64::MAX))
+    }
+}
 
 /// Makes and checks tokens.
 pub(crate) struct Mint {
@@ -47,8 +85,46 @@ impl Mint {
         format!("{claims}{SIGNATURE}{signature}")
     }
 
-    /// The account of a token, when the token is ours, whole and not expired.
-    pub(crate) fn account_of(&self, token: &str) -> Option<String> {
+    /// A token for a principal or user: a JWT by its looks, with the claims of version 1 that matter here.
+    pub(crate) fn jwt(&self, grant: &Grant, resource: &str, now: i64) -> String {
+        let mut claims = json!({
+            "aud": resource,
+            "iss": format!("https://sts.windows.net/{}/", grant.tenant),
+            "iat": now, "nbf": now, "exp": grant.expires_on(now),
+            "appid": grant.client_id,
+            "appidacr": grant.proof,
+            "tid": grant.tenant,
+            "uti": Uuid::new_v4(),
+            "ver": "1.0",
+        });
+        if let Subject::User(name) = &grant.subject {
+            claims["upn"] = json!(name);
+        }
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(&json!({"typ": "JWT", "alg": "HS256"})), encode(&claims));
+        let signature = URL_SAFE_NO_PAD.encode(self.sign(&signed));
+        format!("{signed}.{signature}")
+    }
+
+    /// Whom a token speaks for, when the token is ours, whole and not expired.
+    pub(crate) fn bearer_of(&self, token: &str) -> Option<Bearer> {
+        if token.contains(SIGNATURE) {
+            return self.account_of(token).map(Bearer::Account);
+        }
+        let (signed, signature) = token.rsplit_once('.')?;
+        if URL_SAFE_NO_PAD.decode(signature).ok()? != self.sign(signed).as_bytes() {
+            return None;
+        }
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?).ok()?;
+        if claims["exp"].as_i64()? <= OffsetDateTime::now_utc().unix_timestamp() {
+            return None;
+        }
+        let text = |name: &str| claims[name].as_str().map(str::to_owned);
+        let subject = text("upn").map(Subject::User).or_else(|| text("appid").map(Subject::Application))?;
+        Some(Bearer::Entra { tenant: text("tid")?, subject })
+    }
+
+    fn account_of(&self, token: &str) -> Option<String> {
         let (claims, signature) = token.split_once(SIGNATURE)?;
         if decode(signature)? != self.sign(claims) {
             return None;
@@ -98,5 +174,26 @@ mod tests {
         assert_eq!(mint.account_of(&mint.token("west", 0)), None);
         assert_eq!(Mint::new().account_of(&token), None);
         assert_ne!(token, mint.token("west", 60));
+        assert_eq!(mint.bearer_of(&token), Some(Bearer::Account("west".to_owned())));
+    }
+
+    #[test]
+    fn jwts_name_their_principal_until_they_expire() {
+        let mint = Mint::new();
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let grant = |lifetime_seconds| Grant {
+            tenant: "contoso".to_owned(),
+            client_id: "app".to_owned(),
+            subject: Subject::Application("app".to_owned()),
+            proof: "1",
+            lifetime_seconds,
+        };
+        let token = mint.jwt(&grant(60), "https://media", now);
+        let subject = Subject::Application("app".to_owned());
+        assert_eq!(mint.bearer_of(&token), Some(Bearer::Entra { tenant: "contoso".to_owned(), subject }));
+        assert_eq!(mint.bearer_of(&format!("{token}x")), None);
+        assert_eq!(mint.bearer_of(&mint.jwt(&grant(0), "https://media", now)), None);
+        assert_eq!(Mint::new().bearer_of(&token), None);
+        assert_ne!(token, mint.jwt(&grant(60), "https://media", now), "every token is another");
     }
 }

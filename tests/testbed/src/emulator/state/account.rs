@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{AmsError, Entity};
 use crate::emulator::config::Switches;
+use crate::emulator::doors::token::Subject;
+use crate::emulator::entra::EntraPrincipal;
 use crate::emulator::odata::schema::Set;
 use crate::storage::Storage;
 
@@ -14,6 +16,8 @@ pub(crate) struct Account {
     pub(crate) id: String,
     /// The secret that ACS expects.
     pub(crate) key: String,
+    /// The principal that Entra knows.
+    pub(crate) entra: Option<EntraPrincipal>,
     pub(crate) data_centre: String,
     pub(crate) storage: Storage,
     /// The root of its streaming endpoint, without a trailing slash.
@@ -29,6 +33,7 @@ impl Account {
             name: config.name.clone(),
             id: uuid::Uuid::new_v4().to_string(),
             key: config.key.clone(),
+            entra: config.entra.clone(),
             data_centre: config.data_centre.clone(),
             storage: config.storage.clone(),
             streaming_root,
@@ -37,6 +42,14 @@ impl Account {
         };
         account.furnish();
         account
+    }
+
+    /// Whether somebody from Entra has a role here.
+    pub(crate) fn lets_in(&self, tenant: &str, subject: &Subject) -> bool {
+        self.entra.as_ref().filter(|entra| entra.has_role && entra.is_of(tenant)).is_some_and(|entra| match subject {
+            Subject::Application(id) => entra.client_id.eq_ignore_ascii_case(id),
+            Subject::User(name) => entra.user.as_ref().is_some_and(|user| user.name.eq_ignore_ascii_case(name)),
+        })
     }
 
     /// The entities of a set, oldest first.
