@@ -73,6 +73,8 @@ struct ConfigAccount {
     #[serde(default)]
     streaming_port: u16,
     #[serde(default)]
+    restv2_port: u16,
+    #[serde(default)]
     entra: Option<EntraPrincipal>,
     #[serde(default)]
     switches: Switches,
@@ -160,6 +162,7 @@ impl ConfigAccount {
         let storage = Storage::new(endpoint, &self.storage_account, &self.storage_key).with_context(invalid)?;
         let mut account = AccountConfig::new(&self.name, &self.key, &self.data_centre, storage);
         account.streaming_port = self.streaming_port;
+        account.restv2_port = self.restv2_port;
         account.entra = self.entra;
         account.switches = self.switches;
         Ok(account)
@@ -186,6 +189,7 @@ fn parse_account(text: &str) -> Result<ConfigAccount> {
         storage_account,
         storage_key,
         streaming_port,
+        restv2_port: 0,
         entra: None,
         switches,
     })

@@ -48,6 +48,8 @@ pub struct AccountConfig {
     pub storage: Storage,
     /// The port of its streaming endpoint; zero lets the operating system choose.
     pub streaming_port: u16,
+    /// The port of its own REST endpoint, which serves without a redirect; zero lets the operating system choose.
+    pub restv2_port: u16,
     /// The switches to begin with.
     pub switches: Switches,
 }
@@ -69,6 +71,7 @@ impl AccountConfig {
             data_centre: data_centre.to_owned(),
             storage,
             streaming_port: 0,
+            restv2_port: 0,
             switches: Switches::default(),
         }
     }

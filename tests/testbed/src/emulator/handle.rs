@@ -1,26 +1,23 @@
 //! A running emulator: started as a library, asked for its addresses, disturbed, and stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::account_handle::AccountHandle;
 use super::config::EmulatorConfig;
-use super::doors::gate::{self, Place};
-use super::doors::listener::{self, Door};
+use super::doors::gate::Place;
+use super::doors::listener::Door;
 use super::doors::token::Mint;
-use super::doors::{acs, front_door};
-use super::entra;
 use super::faults::{Down, FaultRule};
-use super::shared::{Addresses, Shared};
+use super::listeners::Listeners;
+use super::shared::Shared;
 use super::state::{Account, SharedState};
-use super::traffic::{DoorKind, Requests};
-use super::{cluster, streaming};
+use super::traffic::Requests;
 
 /// Notifications kept for a listener that is slow.
 const NOTIFICATIONS: usize = 1024;
@@ -30,15 +27,6 @@ const NOTIFICATIONS: usize = 1024;
 pub struct Emulator {
     shared: Arc<Shared>,
     doors: Vec<(Place, Door)>,
-}
-
-/// The listeners, bound before anything is served so that everything knows every address.
-struct Listeners {
-    front_door: TcpListener,
-    acs: TcpListener,
-    entra: TcpListener,
-    clusters: BTreeMap<String, TcpListener>,
-    streaming: BTreeMap<String, TcpListener>,
 }
 
 impl Emulator {
@@ -92,6 +80,12 @@ impl Emulator {
         self.shared.root_of(data_centre)
     }
 
+    /// The service root of an account's own endpoint of the AAD era, which serves without a redirect, with its trailing slash
+    /// (contract ams-v2 section 1.3); empty when there is no such account.
+    pub fn restv2_url(&self, account: &str) -> String {
+        self.shared.addresses.restv2.get(account).map(|base| format!("{base}/api/")).unwrap_or_default()
+    }
+
     /// The base URL of an account's streaming endpoint, without a trailing slash; empty when there is no such account.
     pub fn streaming_url(&self, account: &str) -> &str {
         self.shared.addresses.streaming.get(account).map(String::as_str).unwrap_or_default()
@@ -107,11 +101,14 @@ impl Emulator {
         let addresses = &self.shared.addresses;
         let clusters: BTreeMap<&String, String> =
             addresses.clusters.keys().map(|name| (name, self.shared.root_of(name))).collect();
+        let restv2: BTreeMap<&String, String> =
+            addresses.restv2.keys().map(|name| (name, self.restv2_url(name))).collect();
         serde_json::json!({
             "front_door": format!("{}/api/", addresses.front_door),
             "acs": format!("{}/v2/OAuth2-13", addresses.acs),
             "entra": addresses.entra,
             "clusters": clusters,
+            "restv2": restv2,
             "streaming": addresses.streaming,
         })
     }
@@ -202,65 +199,5 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         self.shared.stop.cancel();
         self.doors.iter().for_each(|(_, door)| door.take_down());
-    }
-}
-
-impl Listeners {
-    async fn bind(config: &EmulatorConfig) -> anyhow::Result<Self> {
-        let data_centres: BTreeSet<&str> = config.accounts.iter().map(|account| account.data_centre.as_str()).collect();
-        let mut clusters = BTreeMap::new();
-        for name in data_centres {
-            let port = config.ports.clusters.get(name).copied().unwrap_or(0);
-            clusters.insert(name.to_owned(), listener::bind(port).await?);
-        }
-        let mut streaming = BTreeMap::new();
-        for account in &config.accounts {
-            streaming.insert(account.name.clone(), listener::bind(account.streaming_port).await?);
-        }
-        let front_door = listener::bind(config.ports.front_door).await?;
-        let (acs, entra) = (listener::bind(config.ports.acs).await?, listener::bind(config.ports.entra).await?);
-        Ok(Self { front_door, acs, entra, clusters, streaming })
-    }
-
-    fn addresses(&self) -> anyhow::Result<Addresses> {
-        let url = |listener: &TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
-        let urls = |listeners: &BTreeMap<String, TcpListener>| {
-            listeners.iter().map(|(name, listener)| Ok((name.clone(), url(listener)?))).collect::<std::io::Result<_>>()
-        };
-        Ok(Addresses {
-            front_door: url(&self.front_door)?,
-            acs: url(&self.acs)?,
-            entra: url(&self.entra)?,
-            clusters: urls(&self.clusters)?,
-            streaming: urls(&self.streaming)?,
-        })
-    }
-
-    fn open(self, shared: &Arc<Shared>, data_centres: &BTreeMap<String, String>) -> anyhow::Result<Vec<(Place, Door)>> {
-        let open = |place: Place, listener, router| -> anyhow::Result<(Place, Door)> {
-            Ok((place, Door::open(listener, router, shared.tasks.clone())?))
-        };
-        let place = |kind| Place { kind, ..Place::default() };
-        let mut doors = Vec::new();
-        let router = gate::router(Arc::clone(shared), place(DoorKind::FrontDoor), front_door::serve);
-        doors.push(open(place(DoorKind::FrontDoor), self.front_door, router)?);
-        let router = gate::router(Arc::clone(shared), place(DoorKind::Acs), acs::serve);
-        doors.push(open(place(DoorKind::Acs), self.acs, router)?);
-        let router = gate::router(Arc::clone(shared), place(DoorKind::Entra), entra::serve);
-        doors.push(open(place(DoorKind::Entra), self.entra, router)?);
-        for (name, listener) in self.clusters {
-            let place = Place { data_centre: Some(name.clone()), ..place(DoorKind::Cluster) };
-            let serve = move |shared, call| cluster::serve(shared, call, name.clone());
-            let router = gate::router(Arc::clone(shared), place.clone(), serve);
-            doors.push(open(place, listener, router)?);
-        }
-        for (name, listener) in self.streaming {
-            let data_centre = data_centres.get(&name).cloned();
-            let place = Place { data_centre, account: Some(name.clone()), kind: DoorKind::Streaming };
-            let serve = move |shared, call| streaming::serve(shared, call, name.clone());
-            let router = gate::router(Arc::clone(shared), place.clone(), serve);
-            doors.push(open(place, listener, router)?);
-        }
-        Ok(doors)
     }
 }

@@ -8,6 +8,7 @@ mod entra;
 mod faults;
 mod handle;
 mod jobs;
+mod listeners;
 mod odata;
 mod shared;
 mod state;

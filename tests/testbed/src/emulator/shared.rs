@@ -18,6 +18,8 @@ pub(crate) struct Addresses {
     pub(crate) entra: String,
     /// By data centre.
     pub(crate) clusters: BTreeMap<String, String>,
+    /// The endpoints of the AAD era, by account.
+    pub(crate) restv2: BTreeMap<String, String>,
     /// By account.
     pub(crate) streaming: BTreeMap<String, String>,
 }

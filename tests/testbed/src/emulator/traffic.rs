@@ -13,7 +13,7 @@ pub enum DoorKind {
     Entra,
     /// The global front door, which only redirects.
     FrontDoor,
-    /// A data centre's REST service.
+    /// A data centre's REST service, at its cluster's address or at that of one account.
     #[default]
     Cluster,
     /// An account's streaming endpoint.

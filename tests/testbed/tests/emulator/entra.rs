@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testbed::emulator::{DoorKind, Emulator, EntraPrincipal, TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 use time::OffsetDateTime;
 
-use crate::support::{Answer, VERBOSE, fetch, http, start_with};
+use crate::support::{Answer, Client, VERBOSE, fetch, http, start_with};
 
 const TENANT: &str = "contoso.onmicrosoft.com";
 const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
@@ -62,7 +62,11 @@ fn refusal(answer: &Answer, status: u16, error: &str, code: u32) -> Result<()> {
 
 /// A GET of the assets at a data centre's cluster.
 async fn assets(emulator: &Emulator, data_centre: &str, token: &str) -> Result<Answer> {
-    let url = format!("{}Assets", emulator.cluster_url(data_centre));
+    assets_at(&emulator.cluster_url(data_centre), token).await
+}
+
+async fn assets_at(root: &str, token: &str) -> Result<Answer> {
+    let url = format!("{root}Assets");
     fetch(http()?.get(url).bearer_auth(token).header("x-ms-version", "2.19").header("Accept", VERBOSE)).await
 }
 
@@ -98,6 +102,32 @@ async fn a_secret_gives_a_jwt_that_the_cluster_takes() -> Result<()> {
         ensure!(redirect.header("location") == emulator.cluster_url("west-dc"), "{redirect:?}");
     }
     ensure!(emulator.requests().at(DoorKind::Entra).count() == 3 && emulator.issued_tokens().len() == 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_has_a_rest_endpoint_of_its_own() -> Result<()> {
+    let emulator = emulator().await?;
+    let token = token_of(&ask(&emulator, TENANT, &secret_form(CLIENT, "s3cret+/=")).await?)?;
+    let root = emulator.restv2_url("west");
+    ensure!(root.ends_with("/api/") && root != emulator.cluster_url("west-dc"), "{root}");
+    let id = emulator.account("west").create_asset("a", 0).await?;
+    let found = assets_at(&root, &token).await?;
+    let uri = &found.d()?["results"][0]["__metadata"]["uri"];
+    ensure!(
+        uri.as_str().is_some_and(|uri| uri.starts_with(&root)),
+        "served without a redirect, by its own name: {uri}"
+    );
+    ensure!(found.d()?["results"][0]["Id"] == id, "{found:?}");
+    ensure!(assets_at(&emulator.restv2_url("west2"), &token).await?.status == 401, "no role on that account");
+    ensure!(assets_at(&emulator.restv2_url("east"), &token).await?.status == 401);
+    // a token of ACS names its account
+    let west2 = Client::login(&emulator, "west2").await?;
+    ensure!(assets_at(&root, &west2.token).await?.status == 403);
+    ensure!(assets_at(&emulator.restv2_url("west2"), &west2.token).await?.status == 200);
+    ensure!(emulator.requests().count("GET", "Assets", "west") == 1);
+    emulator.take_down("west-dc");
+    ensure!(assets_at(&root, &token).await.is_err(), "down with its data centre");
     Ok(())
 }
 

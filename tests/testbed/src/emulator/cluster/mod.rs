@@ -29,12 +29,22 @@ pub(crate) struct Context {
     pub(crate) pairs: Vec<(String, String)>,
 }
 
-/// Serves one request of a data centre's cluster.
-pub(crate) async fn serve(shared: Arc<Shared>, call: Call, data_centre: String) -> Response<Body> {
+/// What one address of the service knows of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Own {
+    pub(crate) data_centre: String,
+    /// The service root as its clients spell it, with its trailing slash.
+    pub(crate) root: String,
+    /// The one account that an endpoint of the AAD era serves; a cluster serves all of its data centre.
+    pub(crate) account: Option<String>,
+}
+
+/// Serves one request of a data centre's cluster, which never redirects.
+pub(crate) async fn serve(shared: Arc<Shared>, call: Call, own: Own) -> Response<Body> {
     let echoed = ["x-ms-client-request-id", "client-request-id"]
         .map(|name| call.headers.get(name).cloned().map(|value| (name, value)));
     let format = Format::of_accept(&call.headers).unwrap_or(Format::Verbose);
-    let mut response = match admit(shared, call, &data_centre, format) {
+    let mut response = match admit(shared, call, &own, format) {
         Ok(context) => answer(context).await.unwrap_or_else(|error| render::error(&error, format)),
         Err(response) => *response,
     };
@@ -52,15 +62,19 @@ pub(crate) async fn serve(shared: Arc<Shared>, call: Call, data_centre: String) 
 }
 
 /// The token, the account's data centre and the version, in this order.
-fn admit(shared: Arc<Shared>, call: Call, data_centre: &str, format: Format) -> Result<Context, Box<Response<Body>>> {
+fn admit(shared: Arc<Shared>, call: Call, own: &Own, format: Format) -> Result<Context, Box<Response<Body>>> {
     let Some(account) = call.request.account.clone() else {
         return Err(Box::new(reply::html(401, "Unauthorized")));
     };
     let dates = match shared.state.lock().account(&account) {
-        Ok(known) if known.data_centre == data_centre => known.switches.dates,
+        Ok(known)
+            if known.data_centre == own.data_centre && own.account.as_ref().is_none_or(|only| *only == account) =>
+        {
+            known.switches.dates
+        }
         _ => {
             let text =
-                format!("the account '{account}' is not served by this cluster: follow the front door's redirect");
+                format!("the account '{account}' is not served at this address: follow the front door's redirect");
             return Err(Box::new(render::error(&AmsError::new(403, text), format)));
         }
     };
@@ -69,7 +83,7 @@ fn admit(shared: Arc<Shared>, call: Call, data_centre: &str, format: Format) -> 
         let error = AmsError::bad_request("the x-ms-version header is missing or not supported: send 2.0 to 2.19");
         return Err(Box::new(render::error(&error, format)));
     }
-    let renderer = Renderer { root: shared.root_of(data_centre), format, dates };
+    let renderer = Renderer { root: own.root.clone(), format, dates };
     Ok(Context { shared, call, account, renderer, pairs })
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Place {
     pub(crate) kind: DoorKind,
     /// The data centre of a cluster or of a streaming endpoint.
     pub(crate) data_centre: Option<String>,
-    /// The account of a streaming endpoint.
+    /// The account of a streaming endpoint, or of a REST endpoint that serves one account only.
     pub(crate) account: Option<String>,
 }
 
@@ -165,8 +165,8 @@ async fn read(shared: &Shared, place: &Place, request: axum::extract::Request) -
     Ok(Call { request, uri: parts.uri, headers: parts.headers, body })
 }
 
-/// The account that a good token opens at this place. A principal may have roles on several accounts: the cluster's data
-/// centre chooses then, and the first by name.
+/// The account that a good token opens at this place. A principal may have roles on several accounts: the place chooses
+/// then, and where it leaves a choice the first by name.
 fn caller(shared: &Shared, place: &Place, headers: &HeaderMap) -> Option<String> {
     let token = token::bearer(headers)?;
     let state = shared.state.lock();
@@ -177,7 +177,8 @@ fn caller(shared: &Shared, place: &Place, headers: &HeaderMap) -> Option<String>
         Bearer::Account(name) => Some(name),
         Bearer::Entra { tenant, subject } => {
             let is_here = |account: &&Account| {
-                place.data_centre.as_ref().is_none_or(|data_centre| *data_centre == account.data_centre)
+                place.account.as_ref().is_none_or(|name| *name == account.name)
+                    && place.data_centre.as_ref().is_none_or(|data_centre| *data_centre == account.data_centre)
             };
             let mut accounts = state.accounts.values().filter(is_here);
             accounts.find(|account| account.lets_in(&tenant, &subject)).map(|account| account.name.clone())
