@@ -18,3 +18,4 @@ mod shutdown;
 mod split;
 mod support;
 mod tidy;
+mod walkthrough;
