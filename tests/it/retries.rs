@@ -1,5 +1,6 @@
 //! What goes wrong on the way and passes again: done in the end, announced once, and never before it was so.
 
+mod every_call;
 mod given_up;
 mod media_service;
 mod not_ready;
