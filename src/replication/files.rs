@@ -8,7 +8,7 @@ use super::sites::Site;
 use super::source::SourceAsset;
 use super::verify::VerifiedCopy;
 use crate::failure::Failure;
-use crate::model::{Asset, AssetFile};
+use crate::model::{Asset, AssetFile, Blob};
 
 /// How soon to look again for files that the service has not registered yet.
 const REGISTRATION_CHECK: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub async fn register_files(
 ) -> Result<RegisteredFiles, Failure> {
     let mut files = site.media.list_files(&replica.id).await?;
     if compare(verified, &files).is_err() {
-        site.media.register_files(&replica.id).await?;
+        register(verified, &files, replica, site).await?;
         files = site.media.list_files(&replica.id).await?;
     }
     compare(verified, &files).map_err(|failure| failure.at_site(&site.name))?;
@@ -49,16 +49,35 @@ pub async fn register_files(
     Ok(RegisteredFiles { asset_id: replica.id.clone() })
 }
 
-/// The registered set against the blobs. Nested blobs are never registered: a file's name may hold no slash
-/// (contract ams-v2, sections 3 and 4.1).
+/// Registers all files at once; or one by one, where the service refuses that because some are registered already: what it
+/// does then is not known (contract ams-v2, section 4.1).
+async fn register(verified: &VerifiedCopy, files: &[AssetFile], replica: &Asset, site: &Site) -> Result<(), Failure> {
+    match site.media.register_files(&replica.id).await {
+        Err(failure) if failure.code == "conflict" && !files.is_empty() => {
+            tracing::debug!(site = %site.name, error = %failure, "files are registered one by one");
+            let is_missing = |blob: &&Blob| files.iter().all(|file| file.name != blob.name);
+            for blob in registrable(verified).filter(is_missing) {
+                site.media.register_file(&replica.id, &blob.name, blob.size_bytes).await?;
+            }
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Nested blobs are never registered: a file's name may hold no slash (contract ams-v2, sections 3 and 4.1).
+fn registrable(verified: &VerifiedCopy) -> impl Iterator<Item = &Blob> {
+    verified.listing().blobs().iter().filter(|blob| !blob.name.contains('/'))
+}
+
+/// The registered set against the blobs.
 fn compare(verified: &VerifiedCopy, files: &[AssetFile]) -> Result<(), Failure> {
     let registered: BTreeMap<&str, u64> = files.iter().map(|file| (file.name.as_str(), file.size_bytes)).collect();
-    let blobs = || verified.listing().blobs().iter().filter(|blob| !blob.name.contains('/'));
-    if let Some(blob) = blobs().find(|blob| !registered.contains_key(blob.name.as_str())) {
+    if let Some(blob) = registrable(verified).find(|blob| !registered.contains_key(blob.name.as_str())) {
         let message = format!("'{}' is not registered as a file of the replica yet", blob.name);
         return Err(Failure::needs_more_time("files-not-registered", message, REGISTRATION_CHECK));
     }
-    let wrong = blobs().find(|blob| registered.get(blob.name.as_str()) != Some(&blob.size_bytes));
+    let wrong = registrable(verified).find(|blob| registered.get(blob.name.as_str()) != Some(&blob.size_bytes));
     let stray = files.iter().find(|file| verified.listing().find(&file.name).is_none());
     let message = match (wrong, stray) {
         (None, None) => return Ok(()),

@@ -1,10 +1,10 @@
 //! Files of an asset: listed, registered from the container's blobs, described.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::AmsV2;
 use super::resource::{key, literal, with_query};
-use super::wire::FileRow;
+use super::wire::{AnyRow, FileRow};
 use crate::failure::Failure;
 use crate::model::AssetFile;
 
@@ -28,6 +28,28 @@ impl AmsV2 {
         match self.client.call_function(call).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.lag_or(asset_id, error).await),
+        }
+    }
+
+    /// Registers one blob as a file. One that is registered already, by whomever, is no error.
+    ///
+    /// # Errors
+    /// As every call; `conflict` when the service refuses it though it is not there, `bad-request` for a name that no file may have (contract ams-v2, section 3).
+    pub async fn register_file(&self, asset_id: &str, name: &str, size_bytes: u64) -> Result<(), Failure> {
+        // Edm.Int64 is text in JSON (contract ams-v2, section 2.2).
+        let body = json!({ "Name": name, "ParentAssetId": asset_id, "ContentFileSize": size_bytes.to_string() });
+        let mut pauses = self.client.pauses();
+        loop {
+            match self.client.create::<AnyRow>("Files", body.clone()).await {
+                Ok(_) => return Ok(()),
+                // A second file of one name is refused, so repeating does no harm (contract ams-v2, section 5.2).
+                Err(error) if error.status == Some(409) => {
+                    let is_there = self.list_files(asset_id).await?.iter().any(|file| file.name == name);
+                    return if is_there { Ok(()) } else { Err(error.failure) };
+                }
+                Err(error) if error.is_ambiguous() => pauses.pause(error.failure).await?,
+                Err(error) => return Err(self.lag_or(asset_id, error).await),
+            }
         }
     }
 
