@@ -1,5 +1,6 @@
 //! The client of Azure Media Services v2 against the emulator, over real HTTP.
 
+mod answers;
 mod assets;
 mod calls;
 mod jobs_and_endpoints;

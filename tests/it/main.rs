@@ -8,6 +8,7 @@ mod ignored;
 mod kills;
 mod one_shot;
 mod parked;
+mod publishing;
 mod rabbitmq;
 mod refusals;
 mod replicate;

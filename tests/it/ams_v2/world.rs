@@ -50,13 +50,22 @@ impl World {
         self.client_with(account, |_| {})
     }
 
+    /// A client that sends each call at most so many times.
+    pub fn client_that_tries(&self, account: &str, tries: usize) -> Result<AmsV2> {
+        self.new_client(account, tries, |_| {})
+    }
+
     pub fn client_with(&self, account: &str, change: impl FnOnce(&mut MediaSettings)) -> Result<AmsV2> {
+        self.new_client(account, 4, change)
+    }
+
+    fn new_client(&self, account: &str, tries: usize, change: impl FnOnce(&mut MediaSettings)) -> Result<AmsV2> {
         let http = HttpSettings {
             connect_timeout_seconds: 5,
             timeout_seconds: 30,
             storage_timeout_seconds: 30,
             max_response_bytes: 16 << 20,
-            tries: 4,
+            tries,
         };
         let mut media = MediaSettings {
             account: account.to_owned(),
@@ -69,7 +78,7 @@ impl World {
         };
         change(&mut media);
         let site = account.parse().map_err(anyhow::Error::msg)?;
-        Ok(AmsV2::new(&site, &media, HttpClient::new(&http)?, 4)?)
+        Ok(AmsV2::new(&site, &media, HttpClient::new(&http)?, tries)?)
     }
 
     /// How many requests a door has had.
