@@ -6,6 +6,7 @@ mod check;
 mod http;
 mod ignored;
 mod kills;
+mod lease;
 mod one_shot;
 mod parked;
 mod publishing;

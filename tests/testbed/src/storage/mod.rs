@@ -1,5 +1,6 @@
 //! A small blob storage client for tests and the emulator: fills containers, lists them, mints shared access signatures.
 
+mod lease;
 mod sign;
 mod types;
 mod wire;
