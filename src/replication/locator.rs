@@ -7,7 +7,7 @@ use super::files::RegisteredFiles;
 use super::sites::{Site, Sites};
 use super::source::SourceAsset;
 use crate::failure::Failure;
-use crate::model::{LocatorId, ReplicationJob, StreamingLocator};
+use crate::model::{AssetMark, LocatorId, ReplicationJob, StreamingLocator};
 
 /// A locator that ends sooner than this is not worth replicating; a new one is made.
 const SHORTEST_VALIDITY: Duration = Duration::minutes(1);
@@ -65,15 +65,24 @@ fn newest_unexpired(locators: Vec<StreamingLocator>, now: OffsetDateTime) -> Opt
 }
 
 /// Does: publishes the replica under the same locator id, with the same start, expiry and name.
-/// Safe to repeat because: it looks by id first; a conflict is resolved by looking again.
-/// Fails as: `Permanent` when another asset, or another account of the same data centre, holds the id.
+/// Safe to repeat because: it looks by id first; a conflict is resolved by looking again. Where another worker made a
+/// second replica and has published it, ours goes.
+/// Fails as: `Permanent` when another asset, or another account of the same data centre, holds the id; `Transient` when ours
+/// gave way.
 pub async fn ensure_replica_locator(
+    mark: &AssetMark,
     files: &RegisteredFiles,
     source: &StreamingLocator,
     replica: &Site,
 ) -> Result<StreamingLocator, Failure> {
     let name = source.name.as_deref();
-    replica.media.ensure_locator(source.id, files.asset_id(), source.start, source.expires, name).await
+    match replica.media.ensure_locator(source.id, files.asset_id(), source.start, source.expires, name).await {
+        Err(taken) if taken.code == "locator-taken" => {
+            let lost = replica.media.yield_to_published(mark, files.asset_id(), source.id).await?;
+            Err(lost.unwrap_or(taken))
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -63,12 +63,14 @@ async fn pipeline(
 
     let asset = step("find_source_asset", source::find_source_asset(job, source, storage)).await?;
     let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
-    let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(job, &asset, replica)).await?;
+    let mark = source::mark(job, &asset);
+    let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
     let copied = step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, storage, sites, budget, progress)).await?;
     let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
     let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica, budget)).await?;
-    let twin = step("ensure_replica_locator", locator::ensure_replica_locator(&files, &locator, replica)).await?;
+    let twin =
+        step("ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica)).await?;
     let published_at = OffsetDateTime::now_utc();
     let playback = step("verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
 

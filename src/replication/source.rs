@@ -129,16 +129,16 @@ fn is_server_manifest(name: &str) -> bool {
 }
 
 /// Does: finds the replica asset by our mark, or makes it: same name, unencrypted, the source's alternate id behind the mark.
-/// Safe to repeat because: the mark finds what an earlier run made; of two made in a race the older one stays.
+/// Safe to repeat because: the mark finds what an earlier run made; of two made in a race one stays.
 /// Fails as: what the media service answers.
-pub async fn ensure_replica_asset(
-    job: &ReplicationJob,
-    source: &SourceAsset,
-    replica: &Site,
-) -> Result<Asset, Failure> {
-    let mark = AssetMark { source: job.source.clone(), asset_id: source.asset.id.clone() };
+pub async fn ensure_replica_asset(mark: &AssetMark, source: &SourceAsset, replica: &Site) -> Result<Asset, Failure> {
     let alternate_id = mark.alternate_id(source.asset.alternate_id.as_deref());
-    replica.media.ensure_replica_asset(&source.asset.name, &mark, &alternate_id).await
+    replica.media.ensure_replica_asset(&source.asset.name, mark, &alternate_id).await
+}
+
+/// What tells the replica of this source asset from every other asset.
+pub fn mark(job: &ReplicationJob, source: &SourceAsset) -> AssetMark {
+    AssetMark { source: job.source.clone(), asset_id: source.asset.id.clone() }
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use testbed::emulator::{FaultAction, FaultRule};
 use testbed::storage::PutOptions;
+use time::OffsetDateTime;
 
 use crate::support::{World, ensure_one_replica, ensure_queues_empty, eventually, next_event};
 
@@ -164,6 +167,32 @@ async fn two_workers_given_the_same_asset_at_once_make_one_replica_fifty_times()
     for worker in workers {
         assert_eq!(worker.terminate().await?, Some(0));
     }
+    ensure_queues_empty(&world).await
+}
+
+/// What is left of a race that no lease prevented: two replicas, the younger one published.
+#[tokio::test]
+async fn of_two_replicas_the_published_one_stays() -> Result<()> {
+    let world = World::start().await?;
+    let worker = world.worker().await?;
+    let mut events = world.events().await?;
+    let asset = world.encoded_asset("movie").await?;
+    world.send_finished(&asset.id).await?;
+    let first = next_event(&mut events).await.with_context(|| worker.log())?;
+    let published = ensure_one_replica(&world, &asset.id).await?;
+
+    let east = world.site("east");
+    let mark = east.assets().into_iter().find_map(|asset| asset.alternate_id).context("no mark")?;
+    let older = east.create_asset("movie", 0).await?;
+    let created = OffsetDateTime::now_utc() - Duration::from_secs(3600);
+    east.set_asset(&older, |row| {
+        row.set("AlternateId", mark).set("Created", created);
+    })?;
+    world.send_finished(&asset.id).await?;
+    let second = next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(second["id"], first["id"]);
+    assert_eq!(second["data"]["attempts"], 2, "it met the published one, and came again");
+    assert_eq!(ensure_one_replica(&world, &asset.id).await?, published);
     ensure_queues_empty(&world).await
 }
 

@@ -9,7 +9,7 @@ use super::classify::CallError;
 use super::resource::{key, literal};
 use super::wire::{AnyRow, AssetRow};
 use crate::failure::Failure;
-use crate::model::{Asset, AssetMark};
+use crate::model::{Asset, AssetMark, LocatorId};
 
 /// The words of `Asset.Options` (contract ams-v2, section 3): number, name, our code.
 const OPTIONS: [(i64, &str, &str); 3] = [
@@ -61,8 +61,9 @@ impl AmsV2 {
         Ok(())
     }
 
-    /// The replica asset that carries `mark`; made if there is none. Of several the oldest wins, by Created, then Id;
-    /// one that this call made too late is deleted again.
+    /// The replica asset that carries `mark`; made if there is none. Of several the oldest wins, by Created, then Id.
+    /// One that this call made goes again when another was there by then that is not younger: whoever looked before there
+    /// were two keeps the one he saw, and where two were made within one tick of the service's clock, both go.
     ///
     /// # Errors
     /// As every call; nothing is made twice after an ambiguous error without a look.
@@ -73,26 +74,60 @@ impl AmsV2 {
         alternate_id: &str,
     ) -> Result<Asset, Failure> {
         let mut pauses = self.client.pauses();
-        let own = loop {
-            if let Some(found) = self.find_marked(mark).await? {
-                return Ok(found);
+        loop {
+            if let Some(found) = self.find_marked(mark).await?.into_iter().next() {
+                return self.asset(found);
             }
             // No StorageAccountName: the account's default storage holds the container.
             let body = json!({ "Name": name, "Options": 0, "AlternateId": alternate_id });
             match self.client.create::<AssetRow>("Assets", body).await {
-                Ok(row) => break self.asset(row)?,
+                Ok(row) => match self.settle_race(mark, row).await? {
+                    Some(own) => return self.asset(own),
+                    None => pauses.pause(self.made_twice(mark)).await?,
+                },
                 Err(error) if error.is_ambiguous() => pauses.pause(error.failure).await?,
                 Err(error) => return Err(error.failure),
             }
-        };
-        match self.find_marked(mark).await? {
-            Some(older) if older.id != own.id => {
-                tracing::info!(site = %self.client.site(), kept = older.id, deleted = own.id, "replica asset made twice");
-                self.delete_asset(&own.id).await?;
-                Ok(older)
-            }
-            _ => Ok(own),
         }
+    }
+
+    /// `own`, which was just made, unless somebody else has made one too; then `own` is deleted.
+    async fn settle_race(&self, mark: &AssetMark, own: AssetRow) -> Result<Option<AssetRow>, Failure> {
+        let rows = self.find_marked(mark).await?;
+        // As the service reads it back: what it said when it was made may be more precise.
+        let created = rows.iter().find(|row| row.id == own.id).map_or(own.created, |row| row.created);
+        let Some(other) = rows.iter().find(|row| row.id != own.id && row.created <= created) else {
+            return Ok(Some(own));
+        };
+        tracing::info!(site = %self.client.site(), other = other.id, deleted = own.id, "replica asset made twice");
+        self.delete_asset(&own.id).await?;
+        Ok(None)
+    }
+
+    fn made_twice(&self, mark: &AssetMark) -> Failure {
+        let message = format!("the replica of asset {} is made by another worker too", mark.asset_id);
+        Failure::transient("replica-made-twice", message).at_site(self.client.site())
+    }
+
+    /// Gives way where the locator `id` publishes another replica of the same source than `own_id`: deletes `own_id`, so that
+    /// the next look finds the published one. `None` when the locator's asset is nothing of ours.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn yield_to_published(
+        &self,
+        mark: &AssetMark,
+        own_id: &str,
+        id: LocatorId,
+    ) -> Result<Option<Failure>, Failure> {
+        let Some(locator) = self.find_locator(id).await? else { return Ok(None) };
+        let rows = self.find_marked(mark).await?;
+        if !rows.iter().any(|row| row.id == locator.asset_id && row.id != own_id) {
+            return Ok(None);
+        }
+        tracing::info!(site = %self.client.site(), published = locator.asset_id, deleted = own_id, "replica asset made twice");
+        self.delete_asset(own_id).await?;
+        Ok(Some(self.made_twice(mark)))
     }
 
     /// Deletes an asset with its container; its locators first. One that is gone already is no error.
@@ -110,14 +145,14 @@ impl AmsV2 {
         Ok(self.client.delete(key("Assets", id)).await?)
     }
 
-    /// The service compares as SQL does and line breaks in a query are risky, so it gets the mark without its line break
-    /// and we compare again.
-    async fn find_marked(&self, mark: &AssetMark) -> Result<Option<Asset>, Failure> {
+    /// The assets that carry our mark, the oldest first. The service compares as SQL does and line breaks in a query are
+    /// risky, so it gets the mark without its line break and we compare again.
+    async fn find_marked(&self, mark: &AssetMark) -> Result<Vec<AssetRow>, Failure> {
         let filter = format!("startswith(AlternateId,{})", literal(mark.prefix().trim_end()));
         let mut rows: Vec<AssetRow> = self.client.list("Assets", Some(&filter)).await?;
         rows.retain(|row| row.alternate_id.as_deref().and_then(AssetMark::parse).as_ref() == Some(mark));
         rows.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        rows.into_iter().next().map(|row| self.asset(row)).transpose()
+        Ok(rows)
     }
 
     /// A 404 of a call that names an asset: lag when the asset is there (contract ams-v2, section 5.2), else what it says.
