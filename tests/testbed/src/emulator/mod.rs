@@ -1,4 +1,11 @@
 //! An emulator of Azure Media Services v2 over real HTTP: several data centres, accounts, streaming endpoints, and faults.
+//!
+//! It speaks JSON only. Asked for Atom or XML, or sent some, it answers 415 and says so (`$metadata` and the XML body of a
+//! link are the exceptions). A request without `Accept`, or with `*/*`, gets verbose JSON: the real service answered Atom
+//! there, but whoever asks for nothing in particular is better served with something that he can read.
+//!
+//! The doors: the front door, which redirects everything; a cluster per data centre; a REST endpoint per account (`restv2`),
+//! which serves without a redirect; ACS and Entra for tokens; a streaming endpoint per account.
 
 mod account_handle;
 mod cluster;

@@ -1,6 +1,7 @@
 //! The token door, the front door, and who may come in.
 
 use anyhow::{Result, ensure};
+use reqwest::Method;
 use testbed::emulator::{DoorKind, Redirect};
 
 use crate::support::{Client, fetch, http, start, token};
@@ -19,6 +20,8 @@ async fn acs_gives_tokens_of_the_old_shape() -> Result<()> {
     let wrong = token(&http, &emulator, "west", "nonsense").await?;
     ensure!(wrong.status == 401 && wrong.json()?["error"] == "invalid_client", "{wrong:?}");
     let url = format!("{}/v2/OAuth2-13", emulator.acs_url());
+    let no_grant = fetch(http.post(&url).body("client_id=west&scope=urn%3AWindowsAzureMediaServices")).await?;
+    ensure!(no_grant.status == 400 && no_grant.json()?["error"] == "invalid_request", "{no_grant:?}");
     let no_scope = fetch(http.post(url).body("grant_type=client_credentials&client_id=west")).await?;
     ensure!(no_scope.status == 400 && no_scope.json()?["error"] == "invalid_scope", "{no_scope:?}");
     Ok(())
@@ -35,10 +38,17 @@ async fn the_front_door_redirects_everything_to_the_accounts_root() -> Result<()
             let answer = fetch(client.http.post(url).bearer_auth(&client.token).body("{}")).await?;
             ensure!(answer.status == 301 && answer.header("location") == client.root, "{path}: {answer:?}");
         }
+        for method in ["MERGE", "PATCH", "PUT", "DELETE"] {
+            let url = format!("{}/API/Files('nb:cid:UUID:1')", emulator.front_door_url());
+            let request = client.http.request(Method::from_bytes(method.as_bytes())?, url).bearer_auth(&client.token);
+            let answer = fetch(request).await?;
+            ensure!(answer.status == 301 && answer.header("location") == client.root, "{method}: {answer:?}");
+            ensure!(answer.header("content-type").starts_with("text/html"), "{answer:?}");
+        }
     }
     let anonymous = fetch(http()?.get(format!("{}/api/", emulator.front_door_url()))).await?;
     ensure!(anonymous.status == 401, "{anonymous:?}");
-    ensure!(emulator.requests().at(DoorKind::FrontDoor).filter(|request| request.status == 301).count() == 8);
+    ensure!(emulator.requests().at(DoorKind::FrontDoor).filter(|request| request.status == 301).count() == 16);
     Ok(())
 }
 

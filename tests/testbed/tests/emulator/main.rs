@@ -10,3 +10,4 @@ mod program;
 mod story;
 mod streaming;
 mod support;
+mod wire;

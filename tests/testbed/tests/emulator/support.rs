@@ -7,6 +7,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response, header};
 use serde_json::Value;
 use testbed::emulator::{AccountConfig, Emulator, EmulatorConfig, EncoderConfig, PreparedFile};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 pub const VERBOSE: &str = "application/json;odata=verbose";
 pub const LIGHT: &str = "application/json";
@@ -155,6 +157,21 @@ impl Client {
 /// Any request, read whole.
 pub async fn fetch(request: reqwest::RequestBuilder) -> Result<Answer> {
     Answer::read(request.send().await?).await
+}
+
+/// Sends bytes as they are to the host of `url` and reads until the other side closes: for requests whose path or headers
+/// an HTTP library would tidy up. Send `Connection: close`.
+pub async fn raw(url: &str, request: &[u8]) -> Result<String> {
+    let url = url::Url::parse(url)?;
+    let (host, port) = (url.host_str().context("no host")?, url.port().context("no port")?);
+    let exchange = async {
+        let mut stream = TcpStream::connect((host, port)).await?;
+        stream.write_all(request).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    tokio::time::timeout(Duration::from_secs(30), exchange).await?
 }
 
 /// Asks ACS as azurerm does: with a stray space after the secret.

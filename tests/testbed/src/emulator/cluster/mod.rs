@@ -3,12 +3,13 @@
 mod functions;
 mod read;
 mod route;
+mod versions;
 mod write;
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::http::{HeaderValue, Response};
 
 use super::doors::gate::Call;
 use super::doors::reply;
@@ -79,21 +80,9 @@ fn admit(shared: Arc<Shared>, call: Call, own: &Own, format: Format) -> Result<C
         }
     };
     let pairs = query::pairs(call.uri.query());
-    if !has_known_version(&call.headers, &pairs) {
-        let error = AmsError::bad_request("the x-ms-version header is missing or not supported: send 2.0 to 2.19");
-        return Err(Box::new(render::error(&error, format)));
-    }
+    versions::check(&call.headers, &pairs).map_err(|error| Box::new(render::error(&error, format)))?;
     let renderer = Renderer { root: own.root.clone(), format, dates };
     Ok(Context { shared, call, account, renderer, pairs })
-}
-
-/// Contract ams-v2 section 2.1: 2.0 to 2.19, in the header or as `api-version`.
-fn has_known_version(headers: &HeaderMap, pairs: &[(String, String)]) -> bool {
-    let header = headers.get("x-ms-version").and_then(|value| value.to_str().ok());
-    let version =
-        header.or_else(|| pairs.iter().find(|(name, _)| name == "api-version").map(|(_, value)| value.as_str()));
-    let minor = version.and_then(|version| version.trim().strip_prefix("2."));
-    minor.and_then(|minor| minor.parse::<u8>().ok()).is_some_and(|minor| minor <= 19)
 }
 
 async fn answer(context: Context) -> Result<Response<Body>, AmsError> {

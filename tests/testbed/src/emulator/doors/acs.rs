@@ -25,7 +25,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, call: Call) -> Response<Body> {
     let form: HashMap<String, String> = url::form_urlencoded::parse(&call.body).into_owned().collect();
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     if field("grant_type") != "client_credentials" {
-        return refuse(400, "unsupported_grant_type", "ACS50000: the grant_type must be client_credentials");
+        return refuse(400, "invalid_request", "ACS50000: the grant_type must be client_credentials");
     }
     if field("scope") != SCOPE {
         return refuse(400, "invalid_scope", "ACS50001: the relying party with the given scope was not found");

@@ -1,5 +1,7 @@
 //! Request bodies: JSON in either flavour to property values, links and nested tasks.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::edm::Edm;
@@ -63,28 +65,38 @@ pub(crate) fn parse(bytes: &[u8], format: Format, set: Set) -> Result<Input, Ams
     read(&members, format, set)
 }
 
-/// The `uri` of a `$links` body.
+/// The `uri` of a `$links` body: JSON, or the one XML element that Atom clients send (contract ams-v2 section 2.4).
 pub(crate) fn parse_link(bytes: &[u8]) -> Result<String, AmsError> {
-    let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let uri = value.get("uri").or_else(|| value.get("url")).and_then(Value::as_str);
-    uri.map(str::to_owned).ok_or_else(|| AmsError::bad_request("the body of a link must be {\"uri\":\"<entity url>\"}"))
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let uri = if text.starts_with('<') {
+        let document = roxmltree::Document::parse(text).ok();
+        document
+            .filter(|document| document.root_element().tag_name().name() == "uri")
+            .and_then(|document| document.root_element().text().map(|uri| uri.trim().to_owned()))
+    } else {
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
+        value.get("uri").or_else(|| value.get("url")).and_then(Value::as_str).map(str::to_owned)
+    };
+    uri.ok_or_else(|| AmsError::bad_request("the body of a link must be {\"uri\":\"<entity url>\"}"))
 }
 
-/// Turns single-quoted strings into double-quoted ones: azurerm sends them, and the service's reader took them
-/// (contract ams-v2 section 2.2).
+/// Turns single-quoted strings into double-quoted ones and escapes raw control characters in strings: azurerm sends both,
+/// and the service's reader took them (contract ams-v2 section 2.2).
 fn requote(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let (mut quote, mut escaped) = (None, false);
     for character in text.chars() {
         match (quote, character) {
-            (_, any) if escaped => {
-                result.push(any);
+            (_, '\'') if escaped => {
+                result.push('\'');
                 escaped = false;
             }
-            (Some(_), '\\') => {
-                result.push('\\');
-                escaped = true;
+            (_, any) if escaped => {
+                result.extend(['\\', any]);
+                escaped = false;
             }
+            (Some(_), '\\') => escaped = true,
             (None, '"' | '\'') => {
                 quote = Some(character);
                 result.push('"');
@@ -94,6 +106,9 @@ fn requote(text: &str) -> String {
                 result.push('"');
             }
             (Some('\''), '"') => result.push_str("\\\""),
+            (Some(_), control) if control.is_control() => {
+                let _ = write!(result, "\\u{:04x}", u32::from(control));
+            }
             (_, any) => result.push(any),
         }
     }
@@ -182,6 +197,23 @@ mod tests {
         let body = br#"{"Name": "it's", "AlternateId": '{"a": "b"}'}"#;
         let input = parse(body, Format::Verbose, Set::Assets).unwrap();
         assert_eq!((input.text("Name"), input.text("AlternateId")), (Some("it's"), Some(r#"{"a": "b"}"#)));
+        let body = b"{\t\"Name\": \"a\tb\\\"\", \"AlternateId\": '{\n\t\"it\\'s\": \"\\u00fc\"}'}";
+        let input = parse(body, Format::Verbose, Set::Assets).unwrap();
+        assert_eq!(
+            (input.text("Name"), input.text("AlternateId")),
+            (Some("a\tb\""), Some("{\n\t\"it's\": \"\u{fc}\"}"))
+        );
+    }
+
+    #[test]
+    fn reads_a_link_in_json_and_xml() {
+        let xml = r#"<?xml version="1.0" encoding="utf-8"?><uri xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices">http://x/a</uri>"#;
+        for body in [xml, r#"{"uri": "http://x/a"}"#, r#"{"url":"http://x/a"}"#] {
+            assert_eq!(parse_link(body.as_bytes()), Ok("http://x/a".to_owned()));
+        }
+        for body in ["", "{}", "<url>http://x/a</url>", "<uri>"] {
+            assert_eq!(parse_link(body.as_bytes()).map_err(|error| error.status), Err(400), "{body}");
+        }
     }
 
     #[test]
