@@ -1,5 +1,6 @@
 //! The REST service of one data centre: who may come in, in which version, and where a request goes.
 
+mod batch;
 mod functions;
 mod read;
 mod route;
@@ -94,7 +95,7 @@ async fn answer(context: Context) -> Result<Response<Body>, AmsError> {
             resource,
             Resource::Metadata | Resource::Count(_) | Resource::NavigationCount(..) | Resource::Function(_)
         ),
-        "POST" => !matches!(resource, Resource::Links { .. } | Resource::Action { .. }),
+        "POST" => !matches!(resource, Resource::Links { .. } | Resource::Action { .. } | Resource::Batch),
         _ => false,
     };
     if needs_format {
@@ -105,7 +106,10 @@ async fn answer(context: Context) -> Result<Response<Body>, AmsError> {
             Resource::Function(name) => functions::call(&context, &name).await,
             resource => read::get(&context, resource),
         },
-        "POST" => write::post(&context, resource).await,
+        "POST" => match resource {
+            Resource::Batch => batch::run(&context).await,
+            resource => write::post(&context, resource).await,
+        },
         "MERGE" | "PATCH" => write::update(&context, &resource, false).await,
         "PUT" => write::update(&context, &resource, true).await,
         "DELETE" => write::delete(&context, &resource).await,

@@ -62,6 +62,7 @@ pub(super) fn get(context: &Context, resource: Resource) -> Answer {
                 entities.iter().map(|entity| json!({"url": context.renderer.url_of(entity)})).collect();
             Ok(context.renderer.value(&json!({"results": urls}), &json!({"value": light})))
         }
+        Resource::Batch => Err(AmsError::new(405, "a batch must be posted")),
         Resource::Action { name, .. } | Resource::Function(name) => {
             Err(AmsError::new(405, format!("'{name}' cannot be read")))
         }

@@ -11,6 +11,8 @@ pub(super) enum Resource {
     Root,
     /// `$metadata`.
     Metadata,
+    /// `$batch`.
+    Batch,
     /// `Set`.
     Set(Set),
     /// `Set/$count`.
@@ -42,6 +44,9 @@ pub(super) fn resolve(raw: &str) -> Result<Resource, AmsError> {
     if rest.is_empty() && first.key.is_none() {
         if first.name == "$metadata" {
             return Ok(Resource::Metadata);
+        }
+        if first.name == "$batch" {
+            return Ok(Resource::Batch);
         }
         if FUNCTIONS.contains(&first.name.as_str()) {
             return Ok(Resource::Function(first.name.clone()));
