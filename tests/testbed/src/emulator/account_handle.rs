@@ -1,5 +1,6 @@
 //! What tests do with an account without going through HTTP: arrange, change, read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl AccountHandle {
         &self.name
     }
 
-    /// The account's storage.
+    /// The account's default storage.
     ///
     /// # Errors
     /// When there is no such account.
@@ -44,7 +45,11 @@ impl AccountHandle {
     /// When the service would refuse it or storage cannot be reached.
     pub async fn create_asset(&self, name: &str, options: i32) -> anyhow::Result<String> {
         let input = Input::default().with("Name", name).with("Options", options);
-        let (asset, storage) = self.with(|account| Ok((account.new_asset(&input)?, account.storage.clone())))?;
+        let (asset, storage) = self.with(|account| {
+            let asset = account.new_asset(&input)?;
+            let storage = account.storage_behind(&asset);
+            Ok((asset, storage))
+        })?;
         let id = asset.key().to_owned();
         storage.create_container(&container_of(&id)).await?;
         self.with(|account| {
@@ -59,8 +64,8 @@ impl AccountHandle {
     /// # Errors
     /// When there is no such asset or storage cannot be reached.
     pub async fn upload(&self, asset_id: &str, files: &[PreparedFile]) -> anyhow::Result<()> {
-        let storage = self.with(|account| account.find(Set::Assets, asset_id).map(|_| account.storage.clone()))?;
-        jobs::place(&self.shared, &self.name, &storage, asset_id, files).await
+        self.with(|account| account.find(Set::Assets, asset_id).map(|_| ()))?;
+        jobs::place(&self.shared, &self.name, asset_id, files).await
     }
 
     /// Publishes an asset with a read policy and an origin locator, under the given GUID or a new one.
@@ -164,6 +169,37 @@ impl AccountHandle {
         })
     }
 
+    /// Lets every SAS locator that is still to take effect do so now, whatever its lag.
+    ///
+    /// # Errors
+    /// When there is no such account or storage cannot be reached.
+    pub async fn settle_sas_locators(&self) -> anyhow::Result<()> {
+        self.with(|account| {
+            account.all_mut(Set::Locators).iter_mut().for_each(|locator| locator.hide_from_storage(0));
+            Ok(())
+        })?;
+        self.sync_sas_locators().await
+    }
+
+    /// Rolls the key of an attached storage account, as far as locators can tell: the URLs of all its SAS locators die, those
+    /// made afterwards work (contract ams-v2 section 4.2). The true key stays, since Azurite cannot change it.
+    ///
+    /// # Errors
+    /// When there is no such account or storage cannot be reached.
+    pub async fn roll_storage_key(&self, storage_account: &str) -> anyhow::Result<()> {
+        self.with(|account| {
+            let is_there = |locator: &&Entity| {
+                let storage = account.storage_of(locator.text("AssetId").unwrap_or_default());
+                locator.number("Type") == Some(1) && storage.is_ok_and(|one| one.account() == storage_account)
+            };
+            let dead = account.all(Set::Locators).iter().filter(is_there).map(|locator| locator.key().to_owned());
+            let dead: Vec<String> = dead.collect();
+            account.dead_sas.extend(dead);
+            Ok(())
+        })?;
+        self.sync_sas_locators().await
+    }
+
     /// Submits an encoding job with one task and these output assets, unencrypted, and gives the job's id.
     ///
     /// # Errors
@@ -210,6 +246,17 @@ impl AccountHandle {
     /// The entities of any set, oldest first, as they truly are.
     pub fn entities(&self, set: Set) -> Vec<Entity> {
         self.with(|account| Ok(account.all(set).to_vec())).unwrap_or_default()
+    }
+
+    async fn sync_sas_locators(&self) -> anyhow::Result<()> {
+        let assets = self.with(|account| {
+            let sas = account.all(Set::Locators).iter().filter(|locator| locator.number("Type") == Some(1));
+            Ok(sas.filter_map(|locator| locator.text("AssetId").map(str::to_owned)).collect::<BTreeSet<_>>())
+        })?;
+        for asset in assets {
+            self.shared.sync_stored_policies(&self.name, &asset).await.map_err(refused)?;
+        }
+        Ok(())
     }
 
     fn add_linked(&self, asset_id: &str, set: Set, navigation: &'static str, input: &Input) -> anyhow::Result<String> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::Deserialize;
-
 use super::entra::EntraPrincipal;
+pub use super::switches::{CreateFileInfos, DateStyle, JobOutcome, Lag, Quotas, Redirect, Switches};
 use crate::storage::Storage;
+use bytes::Bytes;
 
 /// The accounts and the encoder of an emulator.
 #[derive(Debug, Clone, Default)]
@@ -44,8 +43,10 @@ pub struct AccountConfig {
     pub entra: Option<EntraPrincipal>,
     /// The data centre that serves it; ids of locators and content keys are unique within one.
     pub data_centre: String,
-    /// The storage account attached to it.
+    /// The storage account attached to it, the default for new assets.
     pub storage: Storage,
+    /// Further storage accounts, for assets that name them.
+    pub more_storage: Vec<Storage>,
     /// The port of its streaming endpoint; zero lets the operating system choose.
     pub streaming_port: u16,
     /// The port of its own REST endpoint, which serves without a redirect; zero lets the operating system choose.
@@ -70,6 +71,7 @@ impl AccountConfig {
             entra: None,
             data_centre: data_centre.to_owned(),
             storage,
+            more_storage: Vec::new(),
             streaming_port: 0,
             restv2_port: 0,
             switches: Switches::default(),
@@ -119,120 +121,4 @@ impl PreparedFile {
     pub fn load_directory(directory: &std::path::Path) -> anyhow::Result<Vec<Self>> {
         super::jobs::prepared::load(directory)
     }
-}
-
-/// How an account deviates from the plain, prompt service. Every field may be changed while the emulator runs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Switches {
-    /// Reads of a new locator that answer 404 first.
-    pub locator_read_lag: Lag,
-    /// Streaming requests of a new locator that answer 404 first.
-    pub locator_stream_lag: Lag,
-    /// What `CreateFileInfos` does.
-    pub create_file_infos: CreateFileInfos,
-    /// Whether a full page is followed by a next link. The contract leaves open whether the service sent one.
-    pub next_link: bool,
-    /// How long a new token of ACS is good for, in seconds.
-    pub token_lifetime_seconds: u64,
-    /// How long a new token of Entra is good for, in seconds.
-    pub entra_token_lifetime_seconds: u64,
-    /// How the front door redirects.
-    pub redirect: Redirect,
-    /// How dates are written.
-    pub dates: DateStyle,
-    /// Whether an origin locator is refused with 400 while its asset has no files.
-    pub locator_needs_files: bool,
-    /// How encoding jobs end.
-    pub job_outcome: JobOutcome,
-    /// How many reads of a job still show `Processing` after the notification of its end.
-    pub job_state_lag_reads: u32,
-}
-
-impl Default for Switches {
-    fn default() -> Self {
-        Self {
-            locator_read_lag: Lag::default(),
-            locator_stream_lag: Lag::default(),
-            create_file_infos: CreateFileInfos::Normal,
-            next_link: false,
-            token_lifetime_seconds: 21_600,
-            entra_token_lifetime_seconds: 3_600,
-            redirect: Redirect::Direct,
-            dates: DateStyle::AsSeen,
-            locator_needs_files: false,
-            job_outcome: JobOutcome::Finished,
-            job_state_lag_reads: 0,
-        }
-    }
-}
-
-/// A delay before something new is seen: both parts must have passed.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lag {
-    /// This many requests do not see it.
-    pub requests: u32,
-    /// Nor is it seen for this many milliseconds.
-    pub milliseconds: u64,
-}
-
-impl Lag {
-    /// A lag counted in requests, the kind that tests can rely on.
-    pub const fn requests(requests: u32) -> Self {
-        Self { requests, milliseconds: 0 }
-    }
-}
-
-/// What `CreateFileInfos` does with an asset's blobs (contract ams-v2 section 4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CreateFileInfos {
-    /// Registers the blobs that have no asset file yet.
-    Normal,
-    /// Answers 409 as soon as one blob has an asset file.
-    ConflictWhenFilesExist,
-    /// Registers at most this many per call.
-    Partial(usize),
-}
-
-/// How the front door redirects an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Redirect {
-    /// To the account's cluster.
-    Direct,
-    /// To itself once, then to the cluster.
-    ExtraHop,
-    /// To itself for ever.
-    Loop,
-}
-
-/// How dates are written outside the `/Date(ms)/` form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DateStyle {
-    /// As captured: `Z` and seven digits at creation, neither when read back.
-    AsSeen,
-    /// Never a zone.
-    NeverZone,
-    /// Always a zone.
-    AlwaysZone,
-}
-
-/// How encoding jobs end.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobOutcome {
-    /// With all its outputs.
-    Finished,
-    /// With an error in the details of each task.
-    Error {
-        /// The error's code, such as `EncoderFailed`.
-        code: String,
-        /// The error's text.
-        message: String,
-    },
-    /// Canceled while it ran.
-    Canceled,
 }

@@ -20,13 +20,14 @@ mod odata;
 mod shared;
 mod state;
 mod streaming;
+mod switches;
 mod traffic;
 mod views;
 
 pub use account_handle::AccountHandle;
 pub use config::{
     AccountConfig, CreateFileInfos, DateStyle, EmulatorConfig, EncoderConfig, JobOutcome, Lag, Ports, PreparedFile,
-    Redirect, Switches,
+    Quotas, Redirect, Switches,
 };
 pub use doors::control::router as control_router;
 pub use entra::{EntraPrincipal, EntraUser, TEST_CERTIFICATE_PEM, TEST_KEY_PEM};

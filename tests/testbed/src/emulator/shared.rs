@@ -1,6 +1,8 @@
 //! What all doors of one emulator share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -56,9 +58,23 @@ impl Shared {
         let (storage, policies) = {
             let mut state = self.state.lock();
             let account = state.account(account)?;
-            (account.storage.clone(), account.stored_policies(asset_id))
+            (account.storage_of(asset_id)?, account.stored_policies(asset_id))
         };
         let written = storage.set_stored_policies(&container_of(asset_id), &policies).await;
         written.map_err(|error| AmsError::of_storage(&error))
+    }
+
+    /// Does so again when a new SAS locator is to take effect.
+    pub(crate) fn sync_stored_policies_later(self: &Arc<Self>, account: &str, asset_id: &str, milliseconds: u64) {
+        let (shared, account, asset_id) = (Arc::clone(self), account.to_owned(), asset_id.to_owned());
+        self.tasks.spawn(async move {
+            let later = async {
+                tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                if let Err(error) = shared.sync_stored_policies(&account, &asset_id).await {
+                    tracing::debug!(error = error.message, "the asset of a SAS locator went before it took effect");
+                }
+            };
+            shared.stop.run_until_cancelled(later).await
+        });
     }
 }

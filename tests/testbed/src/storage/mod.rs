@@ -248,7 +248,20 @@ impl Storage {
     /// The query string (without `?`) of a service SAS for the whole container that leans on a stored access policy.
     #[must_use]
     pub fn container_sas_by_policy(&self, container: &str, policy_id: &str) -> String {
-        self.key.container_sas(container, Sas::Stored { policy_id })
+        self.key.container_sas(container, Sas::Stored { policy_id, start: None, expiry: None })
+    }
+
+    /// The same with its times in the URL, as media services wrote them (contract ams-v2 section 4.2). Azurite takes them
+    /// from the policy all the same, so that must carry them too.
+    #[must_use]
+    pub fn locator_sas(
+        &self,
+        container: &str,
+        policy_id: &str,
+        start: Option<OffsetDateTime>,
+        expiry: Option<OffsetDateTime>,
+    ) -> String {
+        self.key.container_sas(container, Sas::Stored { policy_id, start, expiry })
     }
 
     /// The address of a blob, with the SAS as its query where one is given. The name is percent-encoded as UTF-8 and

@@ -31,8 +31,8 @@ pub(super) fn iso_seconds(time: OffsetDateTime) -> Result<String> {
 pub(super) enum Sas<'a> {
     /// Its own permissions and expiry.
     AdHoc { permissions: &'a str, expiry: OffsetDateTime },
-    /// A stored access policy of the container.
-    Stored { policy_id: &'a str },
+    /// A stored access policy of the container; the times may stand in the URL too.
+    Stored { policy_id: &'a str, start: Option<OffsetDateTime>, expiry: Option<OffsetDateTime> },
 }
 
 /// An account's name and key. Not `Debug`, so that the key cannot end up in a log.
@@ -92,20 +92,21 @@ impl AccountKey {
 
     /// A service SAS for a container ("Create a service SAS", version 2020-12-06 and later: 16 lines to sign).
     pub(super) fn container_sas(&self, container: &str, sas: Sas<'_>) -> String {
-        let (permissions, expiry, policy_id) = match sas {
-            Sas::AdHoc { permissions, expiry } => {
-                // years past 9999 have no ISO form; nobody grants that long
-                (permissions, iso_seconds(expiry).unwrap_or_else(|_| "9999-12-31T23:59:59Z".to_owned()), "")
+        // years past 9999 have no ISO form; nobody grants that long
+        let written = |time| iso_seconds(time).unwrap_or_else(|_| "9999-12-31T23:59:59Z".to_owned());
+        let (permissions, start, expiry, policy_id) = match sas {
+            Sas::AdHoc { permissions, expiry } => (permissions, String::new(), written(expiry), ""),
+            Sas::Stored { policy_id, start, expiry } => {
+                ("", start.map(written).unwrap_or_default(), expiry.map(written).unwrap_or_default(), policy_id)
             }
-            Sas::Stored { policy_id } => ("", String::new(), policy_id),
         };
         let resource = format!("/blob/{}/{container}", self.account);
-        let head = [permissions, "", &expiry, &resource, policy_id, "", "", VERSION, "c"].join("\n");
+        let head = [permissions, &start, &expiry, &resource, policy_id, "", "", VERSION, "c"].join("\n");
         // snapshot time, encryption scope and five response headers stay empty
         let signature = self.sign(&format!("{head}\n\n\n\n\n\n\n"));
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("sv", VERSION).append_pair("sr", "c");
-        for (name, value) in [("si", policy_id), ("sp", permissions), ("se", &expiry)] {
+        for (name, value) in [("si", policy_id), ("sp", permissions), ("st", &start), ("se", &expiry)] {
             if !value.is_empty() {
                 query.append_pair(name, value);
             }

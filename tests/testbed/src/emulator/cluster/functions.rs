@@ -41,7 +41,7 @@ async fn create_file_infos(context: &Context) -> Result<Response<Body>, AmsError
     let id = required(context, "assetid")?;
     let (asset_id, storage) = context.with_account(|account| {
         let asset = account.find(Set::Assets, &id)?.key().to_owned();
-        Ok((asset, account.storage.clone()))
+        Ok((asset.clone(), account.storage_of(&asset)?))
     })?;
     let listed = storage.list(&container_of(&asset_id)).await.map_err(|error| AmsError::of_storage(&error))?;
     let blobs = listed.ok_or_else(|| AmsError::conflict("the container of the asset is missing"))?;

@@ -68,18 +68,19 @@ fn admit(shared: Arc<Shared>, call: Call, own: &Own, format: Format) -> Result<C
     let Some(account) = call.request.account.clone() else {
         return Err(Box::new(reply::html(401, "Unauthorized")));
     };
-    let dates = match shared.state.lock().account(&account) {
-        Ok(known)
-            if known.data_centre == own.data_centre && own.account.as_ref().is_none_or(|only| *only == account) =>
-        {
-            known.switches.dates
-        }
-        _ => {
-            let text =
-                format!("the account '{account}' is not served at this address: follow the front door's redirect");
-            return Err(Box::new(render::error(&AmsError::new(403, text), format)));
-        }
+    let refuse = |text: String| Box::new(render::error(&AmsError::new(403, text), format));
+    let known = shared.state.lock().account(&account).ok().map(|known| {
+        let is_here = known.data_centre == own.data_centre && own.account.as_ref().is_none_or(|only| *only == account);
+        (is_here, known.switches.dates, known.switches.disabled)
+    });
+    let Some((true, dates, disabled)) = known else {
+        return Err(refuse(format!(
+            "the account '{account}' is not served at this address: follow the front door's redirect"
+        )));
     };
+    if disabled && call.request.method != "GET" {
+        return Err(refuse(format!("the account '{account}' is disabled")));
+    }
     let pairs = query::pairs(call.uri.query());
     versions::check(&call.headers, &pairs).map_err(|error| Box::new(render::error(&error, format)))?;
     let renderer = Renderer { root: own.root.clone(), format, dates };

@@ -25,6 +25,10 @@ pub(super) fn get(context: &Context, resource: Resource) -> Answer {
             let entities = context.with_account(|account| Ok(account.observe_all(set)))?;
             page(context, set.schema(), &query, entities)
         }
+        Resource::Empty(name) => {
+            let light = json!({"odata.metadata": format!("{}$metadata#{name}", context.renderer.root), "value": []});
+            Ok(context.renderer.value(&json!({"results": []}), &light))
+        }
         Resource::Count(set) => {
             let query = Query::parse(&context.pairs, set.schema())?;
             let entities = context.with_account(|account| Ok(account.all(set).to_vec()))?;
@@ -70,8 +74,9 @@ pub(super) fn get(context: &Context, resource: Resource) -> Answer {
 }
 
 fn page(context: &Context, schema: &'static Schema, query: &Query, entities: Vec<Entity>) -> Answer {
-    let page = query.apply(entities)?;
-    let next_links = context.with_account(|account| Ok(account.switches.next_link))?;
+    let (next_links, page_size) =
+        context.with_account(|account| Ok((account.switches.next_link, account.switches.page_size)))?;
+    let page = query.apply(entities, page_size)?;
     let next = page.next_skip.filter(|_| next_links).map(|skip| next_url(context, skip));
     Ok(context.renderer.set(schema, &page, query.select(), next.as_deref()))
 }

@@ -15,6 +15,8 @@ pub(super) enum Resource {
     Batch,
     /// `Set`.
     Set(Set),
+    /// A set that the emulator keeps nothing in.
+    Empty(&'static str),
     /// `Set/$count`.
     Count(Set),
     /// `Set('key')`.
@@ -33,6 +35,16 @@ pub(super) enum Resource {
     Function(String),
 }
 
+/// The sets for live streaming, templates and bulk ingest: known, and always empty.
+const ALWAYS_EMPTY: [&str; 7] = [
+    "Channels",
+    "EncodingReservedUnitTypes",
+    "Filters",
+    "IngestManifests",
+    "JobTemplates",
+    "Programs",
+    "TaskTemplates",
+];
 const FUNCTIONS: [&str; 3] = ["CreateFileInfos", "CancelJob", "GetProtectionKeyId"];
 const ACTIONS: [&str; 3] = ["Start", "Stop", "Scale"];
 
@@ -50,6 +62,9 @@ pub(super) fn resolve(raw: &str) -> Result<Resource, AmsError> {
         }
         if FUNCTIONS.contains(&first.name.as_str()) {
             return Ok(Resource::Function(first.name.clone()));
+        }
+        if let Some(name) = ALWAYS_EMPTY.into_iter().find(|name| *name == first.name) {
+            return Ok(Resource::Empty(name));
         }
     }
     let set = Set::named(&first.name).ok_or_else(missing)?;
@@ -99,6 +114,7 @@ mod tests {
         assert!(matches!(resolve("/api/"), Ok(Resource::Root)));
         assert!(matches!(resolve("/api/Assets()"), Ok(Resource::Set(Set::Assets))));
         assert!(matches!(resolve("/api/Assets/$count"), Ok(Resource::Count(Set::Assets))));
+        assert!(matches!(resolve("/api/Channels()"), Ok(Resource::Empty("Channels"))));
         assert!(matches!(resolve("/api//CreateFileInfos"), Ok(Resource::Function(_))));
         assert!(matches!(resolve("/api/Jobs('a')/State"), Ok(Resource::Property(Set::Jobs, ..))));
         assert!(matches!(resolve("/api/Jobs('a')/OutputMediaAssets()"), Ok(Resource::Navigation(Set::Jobs, ..))));

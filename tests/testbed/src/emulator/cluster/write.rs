@@ -29,7 +29,9 @@ pub(super) async fn post(context: &Context, resource: Resource) -> Answer {
             Ok(reply::empty(204))
         }
         Resource::Action { key, name, .. } => {
-            let operation = context.with_account(|account| account.act_on_endpoint(&key, &name))?;
+            let units = body::parse_argument(&context.call.body, "scaleUnits");
+            let units = units.and_then(|units| units.parse().ok());
+            let operation = context.with_account(|account| account.act_on_endpoint(&key, &name, units))?;
             let mut response = reply::empty(202);
             if let Ok(id) = HeaderValue::from_str(operation.key()) {
                 response.headers_mut().insert("operation-id", id);
@@ -46,11 +48,8 @@ async fn create(context: &Context, set: Set, input: &Input) -> Result<Entity, Am
         Set::Jobs => jobs::create(&context.shared, &context.account, input).await,
         _ => {
             let entity = context.shared.state.lock().create(&context.account, set, input)?;
-            if let Some(asset_id) = asset_of_sas(&entity)
-                && let Err(error) = context.shared.sync_stored_policies(&context.account, asset_id).await
-            {
-                context.with_account(|account| account.remove(set, entity.key()))?;
-                return Err(error);
+            if let Some(asset_id) = asset_of_sas(&entity) {
+                open_container(context, &entity, asset_id).await?;
             }
             if set == Set::NotificationEndPoints {
                 let (account_id, target) =
@@ -65,9 +64,26 @@ async fn create(context: &Context, set: Set, input: &Input) -> Result<Entity, Am
     }
 }
 
+/// Gives a new SAS locator its stored access policy, or takes the locator back. With a lag the policy comes later.
+async fn open_container(context: &Context, locator: &Entity, asset_id: &str) -> Result<(), AmsError> {
+    if let Err(error) = context.shared.sync_stored_policies(&context.account, asset_id).await {
+        context.with_account(|account| account.remove(Set::Locators, locator.key()))?;
+        return Err(error);
+    }
+    let lag_milliseconds = context.with_account(|account| Ok(account.switches.sas_lag_milliseconds))?;
+    if lag_milliseconds > 0 {
+        context.shared.sync_stored_policies_later(&context.account, asset_id, lag_milliseconds);
+    }
+    Ok(())
+}
+
 /// The container exists when the reply is sent (contract ams-v2 section 4, row 6).
 async fn create_asset(context: &Context, input: &Input) -> Result<Entity, AmsError> {
-    let (asset, storage) = context.with_account(|account| Ok((account.new_asset(input)?, account.storage.clone())))?;
+    let (asset, storage) = context.with_account(|account| {
+        let asset = account.new_asset(input)?;
+        let storage = account.storage_behind(&asset);
+        Ok((asset, storage))
+    })?;
     let created = storage.create_container(&container_of(asset.key())).await;
     created.map_err(|error| AmsError::of_storage(&error))?;
     context.with_account(|account| {
@@ -105,11 +121,17 @@ pub(super) async fn delete(context: &Context, resource: &Resource) -> Answer {
 
 /// Removes the container too, unless `keepcontainer=true` (contract ams-v2 section 4.4).
 async fn delete_asset(context: &Context, key: &str) -> Answer {
-    let (asset, storage) = context.with_account(|account| Ok((account.remove_asset(key)?, account.storage.clone())))?;
+    let (asset, storage) = context.with_account(|account| {
+        let asset = account.remove_asset(key)?;
+        let storage = account.storage_behind(&asset);
+        Ok((asset, storage))
+    })?;
     let keep = query::argument(&context.pairs, "keepcontainer").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let container = container_of(asset.key());
     if !keep {
-        let deleted = storage.delete_container(&container_of(asset.key())).await;
-        deleted.map_err(|error| AmsError::of_storage(&error))?;
+        storage.delete_container(&container).await.map_err(|error| AmsError::of_storage(&error))?;
+    } else if let Err(error) = storage.set_stored_policies(&container, &[]).await {
+        tracing::debug!(%error, "the container of a deleted asset is gone already");
     }
     Ok(reply::empty(204))
 }

@@ -15,14 +15,16 @@ use crate::emulator::faults::{Down, FaultRule};
 
 type Refusal = (StatusCode, String);
 
-/// The routes: `POST /faults`, `DELETE /faults`, `GET /requests`, `PUT /switches/{account}`, `PUT /down/{data centre}` with
-/// `"refused"` or `"unavailable"`, `DELETE /down/{data centre}`, `GET /addresses`.
+/// The routes: `POST /faults`, `DELETE /faults`, `GET /requests`, `PUT /switches/{account}`,
+/// `POST /roll-storage-key/{account}/{storage account}`, `PUT /down/{data centre}` with `"refused"` or `"unavailable"`,
+/// `DELETE /down/{data centre}`, `GET /addresses`.
 pub fn router(emulator: Arc<Emulator>) -> Router {
     Router::new()
         .route("/faults", post(add_fault))
         .route("/faults", delete(clear_faults))
         .route("/requests", get(requests))
         .route("/switches/{account}", put(set_switches))
+        .route("/roll-storage-key/{account}/{storage_account}", post(roll_storage_key))
         .route("/down/{data_centre}", put(take_down))
         .route("/down/{data_centre}", delete(bring_up))
         .route("/addresses", get(addresses))
@@ -49,6 +51,14 @@ async fn set_switches(
 ) -> Result<StatusCode, Refusal> {
     let turned = emulator.account(&account).switch(|current| *current = switches);
     turned.map(|()| StatusCode::NO_CONTENT).map_err(|error| (StatusCode::NOT_FOUND, error.to_string()))
+}
+
+async fn roll_storage_key(
+    State(emulator): State<Arc<Emulator>>,
+    Path((account, storage_account)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    let rolled = emulator.account(&account).roll_storage_key(&storage_account).await;
+    rolled.map(|()| StatusCode::NO_CONTENT).map_err(|error| (StatusCode::NOT_FOUND, error.to_string()))
 }
 
 async fn take_down(

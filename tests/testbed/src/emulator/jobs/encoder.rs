@@ -7,7 +7,7 @@ use crate::emulator::config::{JobOutcome, PreparedFile};
 use crate::emulator::odata::schema::Set;
 use crate::emulator::shared::Shared;
 use crate::emulator::state::{JobState, container_of};
-use crate::storage::{PutOptions, Storage};
+use crate::storage::PutOptions;
 
 /// Runs a job to its end; a job that vanishes or is canceled is given up silently.
 pub(super) async fn run(shared: Arc<Shared>, account: String, job_id: String) {
@@ -31,12 +31,12 @@ pub(super) async fn run(shared: Arc<Shared>, account: String, job_id: String) {
 
 /// Fills the outputs, unless a switch makes the job fail.
 async fn encode(shared: &Shared, account: &str, job_id: &str) -> JobOutcome {
-    let (outputs, storage, outcome) = {
+    let (outputs, outcome) = {
         let mut state = shared.state.lock();
         let Ok(account) = state.account(account) else { return JobOutcome::Canceled };
         let Ok(job) = account.find(Set::Jobs, job_id) else { return JobOutcome::Canceled };
         let outputs = job.links("OutputMediaAssets").to_vec();
-        (outputs, account.storage.clone(), account.switches.job_outcome.clone())
+        (outputs, account.switches.job_outcome.clone())
     };
     if outcome != JobOutcome::Finished {
         return outcome;
@@ -53,7 +53,7 @@ async fn encode(shared: &Shared, account: &str, job_id: &str) -> JobOutcome {
         } else {
             shared.encoder.files.clone()
         };
-        if let Err(error) = place(shared, account, &storage, &asset_id, &files).await {
+        if let Err(error) = place(shared, account, &asset_id, &files).await {
             return JobOutcome::Error { code: "EncodingFailed".to_owned(), message: format!("{error:#}") };
         }
     }
@@ -64,11 +64,15 @@ async fn encode(shared: &Shared, account: &str, job_id: &str) -> JobOutcome {
 pub(crate) async fn place(
     shared: &Shared,
     account: &str,
-    storage: &Storage,
     asset_id: &str,
     files: &[PreparedFile],
 ) -> anyhow::Result<()> {
     let container = container_of(asset_id);
+    let storage = {
+        let mut state = shared.state.lock();
+        let storage = state.account(account).and_then(|account| account.storage_of(asset_id));
+        storage.map_err(|error| anyhow::anyhow!(error.message))?
+    };
     for file in files {
         let options = PutOptions { content_type: file.content_type.clone(), ..PutOptions::default() };
         storage.put(&container, &file.name, file.bytes.clone(), options).await?;

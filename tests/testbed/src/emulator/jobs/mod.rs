@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::odata::body::Input;
 use super::shared::Shared;
 use super::state::{AmsError, Entity, NewJob, container_of};
+use crate::storage::Storage;
 pub(crate) use encoder::place;
 pub(crate) use notify::{announce_end_point, announce_job};
 
@@ -18,9 +19,11 @@ pub(crate) async fn create(shared: &Arc<Shared>, account: &str, input: &Input) -
     let (NewJob { job, tasks, outputs }, storage) = {
         let mut state = shared.state.lock();
         let account = state.account(account)?;
-        (account.new_job(input)?, account.storage.clone())
+        let new = account.new_job(input)?;
+        let storage: Vec<Storage> = new.outputs.iter().map(|output| account.storage_behind(output)).collect();
+        (new, storage)
     };
-    for output in &outputs {
+    for (output, storage) in outputs.iter().zip(storage) {
         let created = storage.create_container(&container_of(output.key())).await;
         created.map_err(|error| AmsError::of_storage(&error))?;
     }

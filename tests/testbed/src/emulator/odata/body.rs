@@ -81,6 +81,13 @@ pub(crate) fn parse_link(bytes: &[u8]) -> Result<String, AmsError> {
     uri.ok_or_else(|| AmsError::bad_request("the body of a link must be {\"uri\":\"<entity url>\"}"))
 }
 
+/// The parameter of an action, such as `{"scaleUnits": "1"}`, as a text; its name ignores case.
+pub(crate) fn parse_argument(bytes: &[u8], name: &str) -> Option<String> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let (_, value) = value.as_object()?.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    value.as_str().map(|text| text.trim().to_owned()).or_else(|| value.as_i64().map(|number| number.to_string()))
+}
+
 /// Turns single-quoted strings into double-quoted ones and escapes raw control characters in strings: azurerm sends both,
 /// and the service's reader took them (contract ams-v2 section 2.2).
 fn requote(text: &str) -> String {

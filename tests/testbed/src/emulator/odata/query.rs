@@ -6,9 +6,6 @@ use super::filter::{self, Expression};
 use super::schema::Schema;
 use crate::emulator::state::{AmsError, Entity};
 
-/// At most this many entities in one reply (contract ams-v2 section 2.3).
-pub(crate) const PAGE: usize = 1000;
-
 /// The query options of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -54,15 +51,15 @@ impl Query {
         self.select.as_deref()
     }
 
-    /// Filters, orders and cuts.
-    pub(crate) fn apply(&self, entities: Vec<Entity>) -> Result<Page, AmsError> {
+    /// Filters, orders and cuts to at most one page.
+    pub(crate) fn apply(&self, entities: Vec<Entity>, page_size: usize) -> Result<Page, AmsError> {
         let mut entities = self.filtered(entities)?;
         entities.sort_by(|left, right| self.order(left, right));
         let total = entities.len();
         let wanted = self.top.unwrap_or(usize::MAX);
-        let entities: Vec<Entity> = entities.into_iter().skip(self.skip).take(wanted.min(PAGE)).collect();
+        let entities: Vec<Entity> = entities.into_iter().skip(self.skip).take(wanted.min(page_size)).collect();
         let end = self.skip + entities.len();
-        let more = entities.len() == PAGE && wanted > PAGE && end < total;
+        let more = entities.len() == page_size && wanted > page_size && end < total;
         Ok(Page { entities, count: self.inline_count.then_some(total), next_skip: more.then_some(end) })
     }
 

@@ -10,6 +10,8 @@ pub enum Set {
     AssetDeliveryPolicies,
     AssetFilters,
     Assets,
+    ContentKeyAuthorizationPolicies,
+    ContentKeyAuthorizationPolicyOptions,
     ContentKeys,
     Files,
     Jobs,
@@ -80,6 +82,19 @@ impl Schema {
         self.navigations.iter().find(|navigation| navigation.name == name)
     }
 
+    /// The longest text that a property may hold, in characters, where the service had a limit.
+    pub(crate) fn longest(&self, property: &str) -> Option<usize> {
+        match (self.name, property) {
+            ("Assets", "Name") => Some(512),
+            ("Files", "Name") => Some(260),
+            ("StreamingEndpoints", "Name") => Some(32),
+            ("StreamingEndpoints", "Description") => Some(256),
+            ("Assets", "AlternateId") | ("Files", "MimeType") | ("Locators" | "Jobs", "Name") => Some(4000),
+            ("Tasks", "Configuration") => Some(100_000),
+            _ => None,
+        }
+    }
+
     /// Whether a payload of this type is DataServiceVersion 3.0 even in verbose JSON.
     pub(crate) fn has_collection(&self) -> bool {
         self.properties.iter().any(|property| matches!(property.kind, Kind::Collection(_)))
@@ -88,11 +103,13 @@ impl Schema {
 
 impl Set {
     /// Every set, in the order of the service document.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::AccessPolicies,
         Self::AssetDeliveryPolicies,
         Self::AssetFilters,
         Self::Assets,
+        Self::ContentKeyAuthorizationPolicies,
+        Self::ContentKeyAuthorizationPolicyOptions,
         Self::ContentKeys,
         Self::Files,
         Self::Jobs,

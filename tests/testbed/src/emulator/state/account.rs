@@ -1,6 +1,6 @@
 //! One account: its entities by set, and finding them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AmsError, Entity};
 use crate::emulator::config::Switches;
@@ -19,7 +19,11 @@ pub(crate) struct Account {
     /// The principal that Entra knows.
     pub(crate) entra: Option<EntraPrincipal>,
     pub(crate) data_centre: String,
+    /// The default storage account.
     pub(crate) storage: Storage,
+    pub(crate) more_storage: Vec<Storage>,
+    /// SAS locators that died with a storage key.
+    pub(crate) dead_sas: BTreeSet<String>,
     /// The root of its streaming endpoint, without a trailing slash.
     pub(crate) streaming_root: String,
     pub(crate) switches: Switches,
@@ -36,12 +40,30 @@ impl Account {
             entra: config.entra.clone(),
             data_centre: config.data_centre.clone(),
             storage: config.storage.clone(),
+            more_storage: config.more_storage.clone(),
+            dead_sas: BTreeSet::new(),
             streaming_root,
             switches: config.switches.clone(),
             sets: BTreeMap::new(),
         };
         account.furnish();
         account
+    }
+
+    /// An attached storage account.
+    pub(crate) fn storage_named(&self, name: &str) -> Option<&Storage> {
+        std::iter::once(&self.storage).chain(&self.more_storage).find(|storage| storage.account() == name)
+    }
+
+    /// The storage account of an asset.
+    pub(crate) fn storage_of(&self, asset_id: &str) -> Result<Storage, AmsError> {
+        self.find(Set::Assets, asset_id).map(|asset| self.storage_behind(asset))
+    }
+
+    /// The storage account that an asset entity names.
+    pub(crate) fn storage_behind(&self, asset: &Entity) -> Storage {
+        let named = asset.text("StorageAccountName").and_then(|name| self.storage_named(name));
+        named.unwrap_or(&self.storage).clone()
     }
 
     /// Whether somebody from Entra has a role here.

@@ -25,11 +25,10 @@ impl Account {
             return Err(AmsError::bad_request(format!("the asset creation options {options} are not valid")));
         }
         let storage_name = asset.text("StorageAccountName").unwrap_or(self.storage.account()).to_owned();
-        if storage_name != self.storage.account() {
-            let text = format!("the storage account '{storage_name}' is not attached to the account '{}'", self.name);
-            return Err(AmsError::new(404, text));
-        }
-        let uri = format!("{}/{}", self.storage.endpoint().as_str().trim_end_matches('/'), container_of(asset.key()));
+        let unattached =
+            || format!("the storage account '{storage_name}' is not attached to the account '{}'", self.name);
+        let storage = self.storage_named(&storage_name).ok_or_else(|| AmsError::new(404, unattached()))?;
+        let uri = format!("{}/{}", storage.endpoint().as_str().trim_end_matches('/'), container_of(asset.key()));
         asset.set("State", 0).set("Options", options);
         asset.set("Uri", uri).set("StorageAccountName", storage_name);
         if asset.number("FormatOption").is_none() {

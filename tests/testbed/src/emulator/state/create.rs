@@ -7,7 +7,7 @@ use super::{Account, AmsError, Entity, State};
 use crate::emulator::odata::body::Input;
 use crate::emulator::odata::edm::Edm;
 use crate::emulator::odata::path;
-use crate::emulator::odata::schema::{Access, Set};
+use crate::emulator::odata::schema::{Access, Schema, Set};
 
 impl State {
     /// Creates an entity of any set but `Assets` and `Jobs`, which need containers first.
@@ -22,9 +22,10 @@ impl State {
                 account.find(Set::Assets, input.text("ParentAssetId").unwrap_or_default())?;
                 account.new_entity(set, input, None)?
             }
-            Set::AssetDeliveryPolicies | Set::NotificationEndPoints => {
-                self.account(account)?.new_entity(set, input, None)?
-            }
+            Set::AssetDeliveryPolicies
+            | Set::ContentKeyAuthorizationPolicies
+            | Set::ContentKeyAuthorizationPolicyOptions
+            | Set::NotificationEndPoints => self.account(account)?.new_entity(set, input, None)?,
             Set::StreamingEndpoints => self.account(account)?.new_streaming_endpoint(input)?,
             _ => return Err(AmsError::new(405, format!("{} cannot be created", set.schema().name))),
         };
@@ -33,11 +34,21 @@ impl State {
     }
 }
 
+/// Texts have a longest length (contract ams-v2 section 3).
+pub(super) fn refuse_too_long(schema: &Schema, name: &str, value: &Edm) -> Result<(), AmsError> {
+    let (Edm::Text(text), Some(longest)) = (value, schema.longest(name)) else { return Ok(()) };
+    if text.chars().count() <= longest {
+        return Ok(());
+    }
+    Err(AmsError::bad_request(format!("the property '{name}' of '{}' may have {longest} characters", schema.type_name)))
+}
+
 impl Account {
     /// An entity with the given values, after the checks that hold for every set. Values that only the service sets are
     /// ignored, since .NET posts every property.
     pub(super) fn new_entity(&self, set: Set, input: &Input, key: Option<String>) -> Result<Entity, AmsError> {
         let schema = set.schema();
+        self.refuse_over_quota(set)?;
         let mut entity = Entity::new(set, key.unwrap_or_else(|| format!("{}{}", schema.prefix, new_uuid())));
         for property in schema.properties.iter().filter(|property| property.name != schema.key()) {
             match (input.value(property.name), property.access) {
@@ -50,12 +61,28 @@ impl Account {
                 }
                 (None, Access::Free | Access::Once) => {}
                 (Some(value), _) => {
+                    refuse_too_long(schema, property.name, value)?;
                     entity.set(property.name, value.clone());
                 }
             }
         }
         self.link_given(&mut entity, input)?;
         Ok(entity)
+    }
+
+    /// Contract ams-v2 section 4.3: what exceeds a quota is 403.
+    fn refuse_over_quota(&self, set: Set) -> Result<(), AmsError> {
+        let quotas = &self.switches.quotas;
+        let quota = match set {
+            Set::Assets => quotas.assets,
+            Set::Jobs => quotas.jobs,
+            Set::AccessPolicies | Set::AssetDeliveryPolicies | Set::ContentKeyAuthorizationPolicies => quotas.policies,
+            _ => return Ok(()),
+        };
+        if self.all(set).len() < quota {
+            return Ok(());
+        }
+        Err(AmsError::new(403, format!("the quota of {quota} {} is reached", set.schema().name)))
     }
 
     /// Links to existing entities; a link to a missing one is 404 (contract ams-v2 section 5.2).

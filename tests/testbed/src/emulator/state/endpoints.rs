@@ -7,17 +7,24 @@ use crate::emulator::odata::edm::Edm;
 use crate::emulator::odata::schema::Set;
 
 impl Account {
-    /// The default streaming endpoint, running; the storage account; one encoder.
+    /// The default streaming endpoint; the storage accounts; one encoder.
     pub(super) fn furnish(&mut self) {
         let mut endpoint = Entity::new(Set::StreamingEndpoints, format!("nb:oid:UUID:{}", new_uuid()));
         let host = self.streaming_root.trim_start_matches("http://").to_owned();
-        endpoint.set("Name", "default").set("State", "Running").set("HostName", host).set("ScaleUnits", 0);
+        let state = if self.switches.default_endpoint_stopped { "Stopped" } else { "Running" };
+        endpoint.set("Name", "default").set("State", state).set("HostName", host).set("ScaleUnits", 0);
         endpoint.set("CdnEnabled", false).set("StreamingEndpointVersion", "2.0").set("Description", "");
         self.insert(endpoint);
 
-        let mut storage = Entity::new(Set::StorageAccounts, self.storage.account().to_owned());
-        storage.set("IsDefault", true);
-        self.insert(storage);
+        let names: Vec<String> = std::iter::once(&self.storage)
+            .chain(&self.more_storage)
+            .map(|storage| storage.account().to_owned())
+            .collect();
+        for (at, name) in names.into_iter().enumerate() {
+            let mut storage = Entity::new(Set::StorageAccounts, name);
+            storage.set("IsDefault", at == 0);
+            self.insert(storage);
+        }
 
         let mut encoder = Entity::new(Set::MediaProcessors, format!("nb:mpid:UUID:{}", new_uuid()));
         encoder.set("Name", "Media Encoder Standard").set("Description", "Media Encoder Standard");
@@ -35,8 +42,8 @@ impl Account {
         Ok(endpoint)
     }
 
-    /// `Start` and `Stop`: an operation whose first reader sees it in progress.
-    pub(crate) fn act_on_endpoint(&mut self, key: &str, action: &str) -> Result<Entity, AmsError> {
+    /// `Start`, `Stop` and, with a number of units, `Scale`: an operation whose first reader sees it in progress.
+    pub(crate) fn act_on_endpoint(&mut self, key: &str, action: &str, units: Option<i32>) -> Result<Entity, AmsError> {
         let (passing, reached) = match action {
             "Start" => ("Starting", "Running"),
             "Stop" => ("Stopping", "Stopped"),
@@ -44,6 +51,11 @@ impl Account {
             _ => return Err(AmsError::not_found(action)),
         };
         let endpoint = self.find_mut(Set::StreamingEndpoints, key)?;
+        let key = endpoint.key().to_owned();
+        if action == "Scale" {
+            let units = units.filter(|units| *units >= 0);
+            endpoint.set("ScaleUnits", units.ok_or_else(|| AmsError::bad_request("'scaleUnits' must be a number"))?);
+        }
         endpoint.set("State", reached).show_stale(1, vec![("State", Edm::from(passing))]);
         endpoint.touch();
         let mut operation = Entity::new(Set::Operations, format!("nb:opid:UUID:{}", new_uuid()));

@@ -17,6 +17,7 @@ pub struct Entity {
     links: BTreeMap<&'static str, Vec<String>>,
     hidden_from_reads: Hiding,
     hidden_from_streams: Hiding,
+    hidden_from_storage: Hiding,
     stale: Option<Stale>,
 }
 
@@ -59,6 +60,7 @@ impl Entity {
             links: BTreeMap::new(),
             hidden_from_reads: Hiding::default(),
             hidden_from_streams: Hiding::default(),
+            hidden_from_storage: Hiding::default(),
             stale: None,
         };
         entity.values.insert(set.schema().key(), Edm::Text(key));
@@ -164,6 +166,16 @@ impl Entity {
     pub(crate) fn hide(&mut self, from_reads: Lag, from_streams: Lag) {
         self.hidden_from_reads = Hiding::of(from_reads);
         self.hidden_from_streams = Hiding::of(from_streams);
+    }
+
+    /// Lets the stored access policy of a SAS locator come late.
+    pub(crate) fn hide_from_storage(&mut self, milliseconds: u64) {
+        self.hidden_from_storage = Hiding::of(Lag::milliseconds(milliseconds));
+    }
+
+    /// Whether storage does not know a SAS locator yet.
+    pub(crate) fn hides_from_storage(&self) -> bool {
+        self.hidden_from_storage.clone().hides()
     }
 
     /// Shows `values` instead of the truth to the next `reads` readers.

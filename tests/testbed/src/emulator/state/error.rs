@@ -24,8 +24,12 @@ impl AmsError {
         Self::new(409, message)
     }
 
-    /// The storage account did not do what was asked; the service calls that an internal error.
+    /// The storage account did not do what was asked. The service calls that an internal error, but 409 where the container is
+    /// missing or storage does not know its key (contract ams-v2 section 5.2).
     pub(crate) fn of_storage(error: &anyhow::Error) -> Self {
-        Self::new(500, format!("the storage account could not be used: {error:#}"))
+        let text = format!("the storage account could not be used: {error:#}");
+        let is_conflict = ["ContainerNotFound", "AuthenticationFailed", "AuthorizationFailure"];
+        let status = if is_conflict.iter().any(|code| text.contains(code)) { 409 } else { 500 };
+        Self::new(status, text)
     }
 }

@@ -65,6 +65,7 @@ struct OutputAsset {
     index: String,
     name: Option<String>,
     options: i32,
+    storage: Option<String>,
 }
 
 impl Account {
@@ -74,6 +75,13 @@ impl Account {
         job.set("State", JobState::Queued as i32).set("RunningDuration", 0.0);
         if job.number("Priority").is_none() {
             job.set("Priority", 0);
+        }
+        if let Edm::Complex(Value::Array(subscriptions)) = job.value("JobNotificationSubscriptions")
+            && subscriptions.iter().any(|one| !matches!(target_state_of(one), Some(1 | 2)))
+        {
+            return Err(AmsError::bad_request(
+                "the 'TargetJobState' of a subscription must be 1 (final states) or 2 (all)",
+            ));
         }
         if input.tasks.is_empty() {
             return Err(AmsError::bad_request("a job needs at least one task"));
@@ -108,7 +116,8 @@ impl Account {
     fn new_output(&self, job: &Entity, output: &OutputAsset, inputs: &[String]) -> Result<Entity, AmsError> {
         let default_name = || format!("{}-{}", job.text("Name").unwrap_or("job"), output.index);
         let name = output.name.clone().unwrap_or_else(default_name);
-        let mut asset = self.new_asset(&Input::default().with("Name", name).with("Options", output.options))?;
+        let input = Input::default().with("Name", name).with("Options", output.options);
+        let mut asset = self.new_asset(&input.with("StorageAccountName", output.storage.clone()))?;
         inputs.iter().for_each(|input| asset.link("ParentAssets", input.clone()));
         Ok(asset)
     }
@@ -176,8 +185,7 @@ impl Account {
         };
         let target = |subscription: &Value| {
             let mut target = self.target_of(subscription.get("NotificationEndPointId")?.as_str()?)?;
-            let wanted = subscription.get("TargetJobState")?;
-            target.final_only = wanted.as_i64() == Some(1) || wanted.as_str() == Some("1");
+            target.final_only = target_state_of(subscription) == Some(1);
             Some(target)
         };
         subscriptions.iter().filter_map(target).collect()
@@ -198,6 +206,12 @@ impl Account {
     }
 }
 
+/// Which states a subscription wants: 1 the final ones, 2 all (contract ams-v2 section 3).
+fn target_state_of(subscription: &Value) -> Option<i64> {
+    let wanted = subscription.get("TargetJobState")?;
+    wanted.as_i64().or_else(|| wanted.as_str()?.trim().parse().ok())
+}
+
 /// Reads a task body: `<taskBody><inputAsset>…</inputAsset><outputAsset assetName="…">JobOutputAsset(0)</outputAsset></taskBody>`.
 /// Omitted options mean storage encryption.
 fn outputs_of(task_body: &str) -> Result<Vec<OutputAsset>, AmsError> {
@@ -211,6 +225,7 @@ fn outputs_of(task_body: &str) -> Result<Vec<OutputAsset>, AmsError> {
                 index: node.text().unwrap_or_default().trim().to_owned(),
                 name: node.attribute("assetName").map(str::to_owned),
                 options: options.map_err(|_| AmsError::bad_request("assetCreationOptions must be a number"))?,
+                storage: node.attribute("storageAccountName").map(str::to_owned),
             })
         })
         .collect()
@@ -223,12 +238,17 @@ mod tests {
     #[test]
     fn reads_a_task_body() {
         let body = r#"<?xml version="1.0" encoding="utf-16"?><taskBody><inputAsset>JobInputAsset(0)</inputAsset>
-            <outputAsset assetName="a &amp; b" assetCreationOptions="0">JobOutputAsset(0)</outputAsset>
+            <outputAsset assetName="a &amp; b" assetCreationOptions="0" storageAccountName="s2">JobOutputAsset(0)</outputAsset>
             <outputAsset>JobOutputAsset(1)</outputAsset></taskBody>"#;
         let outputs = outputs_of(body).unwrap();
         assert_eq!(
             outputs[0],
-            OutputAsset { index: "JobOutputAsset(0)".into(), name: Some("a & b".into()), options: 0 }
+            OutputAsset {
+                index: "JobOutputAsset(0)".into(),
+                name: Some("a & b".into()),
+                options: 0,
+                storage: Some("s2".into())
+            }
         );
         assert_eq!(outputs[1].options, 1);
         assert_eq!(outputs_of("<taskBody>").unwrap_err().status, 400);

@@ -25,7 +25,7 @@ impl State {
     pub(super) fn new_locator(&mut self, account: &str, input: &Input) -> Result<Entity, AmsError> {
         let id = match input.text("Id") {
             None => format!("{LOCATOR_PREFIX}{}", new_uuid()),
-            Some(id) => full_id(id)?,
+            Some(id) => full_id(id, self.account(account)?.switches.bare_locator_ids)?,
         };
         let kind = input.int32("Type").map(i64::from);
         if !matches!(kind, Some(SAS | ORIGIN)) {
@@ -47,7 +47,8 @@ impl Account {
         if kind == Some(ORIGIN) && policy.number("Permissions").unwrap_or(0) & WRITE_OR_DELETE != 0 {
             return Err(AmsError::bad_request("an OnDemandOrigin locator cannot have write or delete permissions"));
         }
-        if self.switches.locator_needs_files && self.files_of(asset.key()).next().is_none() {
+        let writes = policy.number("Permissions").unwrap_or(0) & WRITE_OR_DELETE != 0;
+        if self.switches.locator_needs_files && !writes && self.files_of(asset.key()).next().is_none() {
             return Err(AmsError::bad_request("a locator cannot be created for an asset that has no files"));
         }
         if self.locators_of(asset.key()).count() >= LOCATORS_PER_ASSET {
@@ -78,7 +79,8 @@ impl Account {
         locator.set("AssetId", asset.key()).set("AccessPolicyId", policy.key());
         let uuid = uuid_of(locator.key());
         let (base, access) = if locator.number("Type") == Some(SAS) {
-            let sas = self.storage.container_sas_by_policy(&container_of(asset.key()), &uuid);
+            let (start, expiry) = (locator.date("StartTime"), locator.date("ExpirationDateTime"));
+            let sas = self.storage_behind(asset).locator_sas(&container_of(asset.key()), &uuid, start, expiry);
             (asset.text("Uri").unwrap_or_default().to_owned(), format!("?{sas}"))
         } else {
             (self.streaming_root.clone(), uuid)
@@ -86,6 +88,9 @@ impl Account {
         let path = if access.starts_with('?') { format!("{base}{access}") } else { format!("{base}/{access}/") };
         locator.set("Path", path).set("BaseUri", base).set("ContentAccessComponent", access);
         locator.hide(self.switches.locator_read_lag, self.switches.locator_stream_lag);
+        if locator.number("Type") == Some(SAS) {
+            locator.hide_from_storage(self.switches.sas_lag_milliseconds);
+        }
         Ok(locator)
     }
 
@@ -95,10 +100,11 @@ impl Account {
     }
 
     /// The stored access policies that the asset's container must have for its SAS locators: named by the locator's GUID,
-    /// which is why there are at most five.
+    /// which is why there are at most five. Those that are still to take effect or died with a key are left out.
     pub(crate) fn stored_policies(&self, asset_id: &str) -> Vec<StoredPolicy> {
         let sas_locators = self.locators_of(asset_id).filter(|locator| locator.number("Type") == Some(SAS));
         sas_locators
+            .filter(|locator| !locator.hides_from_storage() && !self.dead_sas.contains(locator.key()))
             .map(|locator| {
                 let policy = self.find(Set::AccessPolicies, locator.text("AccessPolicyId").unwrap_or_default());
                 let permissions = policy.ok().and_then(|policy| policy.number("Permissions")).unwrap_or(0);
@@ -113,10 +119,11 @@ impl Account {
     }
 }
 
-/// Only the full form is accepted; a bare GUID on the wire was never seen.
-fn full_id(id: &str) -> Result<String, AmsError> {
+/// Only the full form is accepted, unless a switch lets a bare GUID pass, which was never seen on the wire.
+fn full_id(id: &str, bare: bool) -> Result<String, AmsError> {
     let uuid = id
         .strip_prefix(LOCATOR_PREFIX)
+        .or(bare.then_some(id))
         .filter(|uuid| uuid.len() == 36)
         .and_then(|uuid| uuid::Uuid::try_parse(uuid).ok());
     uuid.map(|uuid| format!("{LOCATOR_PREFIX}{uuid}"))
@@ -139,10 +146,14 @@ mod tests {
     #[test]
     fn accepts_only_full_ids() {
         let uuid = "0B6D2F10-7a1e-4c55-9a3e-5d1f0c8e7a21";
-        assert_eq!(full_id(&format!("{LOCATOR_PREFIX}{uuid}")), Ok(format!("{LOCATOR_PREFIX}{}", uuid.to_lowercase())));
+        assert_eq!(
+            full_id(&format!("{LOCATOR_PREFIX}{uuid}"), false),
+            Ok(format!("{LOCATOR_PREFIX}{}", uuid.to_lowercase()))
+        );
         for id in [uuid, "nb:lid:UUID:1", "nb:cid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21", ""] {
-            assert_eq!(full_id(id).map_err(|error| error.status), Err(400), "{id}");
+            assert_eq!(full_id(id, false).map_err(|error| error.status), Err(400), "{id}");
         }
+        assert_eq!(full_id(uuid, true), Ok(format!("{LOCATOR_PREFIX}{}", uuid.to_lowercase())));
         assert_eq!(letters_of(1 | 8), "rl");
     }
 }

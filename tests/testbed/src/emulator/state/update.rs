@@ -1,5 +1,6 @@
 //! Changing, deleting, linking: what may be written after creation, and what may not.
 
+use super::create::refuse_too_long;
 use super::locators::SAS;
 use super::{Account, AmsError, Entity};
 use crate::emulator::odata::body::Input;
@@ -78,6 +79,7 @@ fn linkable(set: Set, navigation: &str) -> Result<&'static str, AmsError> {
         (Set::Assets, "ContentKeys") => Ok("ContentKeys"),
         (Set::Assets, "DeliveryPolicies") => Ok("DeliveryPolicies"),
         (Set::Assets, "ParentAssets") => Ok("ParentAssets"),
+        (Set::ContentKeyAuthorizationPolicies, "Options") => Ok("Options"),
         _ => Err(AmsError::bad_request(format!("'{navigation}' of '{}' cannot be linked", set.schema().type_name))),
     }
 }
@@ -97,6 +99,7 @@ fn write_values(entity: &mut Entity, input: &Input, replace: bool) -> Result<(),
                 return Err(AmsError::bad_request(format!("the property '{}' is required", property.name)));
             }
             (Some(value), Access::Free | Access::Required) => {
+                refuse_too_long(entity.set_of().schema(), property.name, value)?;
                 entity.set(property.name, value.clone());
             }
             (None, Access::Required) if replace => {

@@ -77,7 +77,7 @@ async fn open(shared: &Shared, account: &str, locator: &str) -> Result<Published
             return Err(AmsError::new(410, "Gone: the locator has expired"));
         }
         let asset_id = locator.text("AssetId").unwrap_or_default().to_owned();
-        (account.storage.clone(), asset_id.clone(), account.files_of(&asset_id).cloned().collect())
+        (account.storage_of(&asset_id)?, asset_id.clone(), account.files_of(&asset_id).cloned().collect())
     };
     let container = container_of(&asset_id);
     let blobs = storage.list(&container).await.map_err(|error| AmsError::of_storage(&error))?;
