@@ -4,5 +4,7 @@ mod answers;
 mod assets;
 mod calls;
 mod jobs_and_endpoints;
+mod limits;
 mod locators;
+mod wire;
 mod world;

@@ -2,7 +2,7 @@
 
 mod answers;
 mod faults;
-mod scripted;
+pub(crate) mod scripted;
 mod world;
 
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! A storage service that answers by script, for answers that Azurite never gives.
+//! A service that answers by script, for answers that neither Azurite nor the emulator ever gives.
 
 use std::sync::{Arc, Mutex};
 
@@ -68,6 +68,11 @@ impl Scripted {
             }
         });
         Ok(scripted)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Our view of the account `name` there.
