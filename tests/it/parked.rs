@@ -12,7 +12,10 @@ use crate::support::{World, ensure_queues_empty, next_event};
 const KEY: &str = "media.encoding.finished.test";
 const STRUCTURED: &str = "application/cloudevents+json; charset=utf-8";
 const ASSET: &str = "nb:cid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21";
-const MAX_BYTES: usize = 200_000;
+/// The most that the settings take by default: 1 MiB.
+const MAX_BYTES: usize = 1024 * 1024;
+/// So many malformed messages there are at least.
+const AT_LEAST: usize = 50;
 
 /// A malformed message and the code it must be parked under.
 struct Case {
@@ -59,6 +62,11 @@ fn not_json() -> Vec<Case> {
         case("not-json", r#"{"asset":{"id":"#),
         case("not-json", vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}']),
         case("not-json", "\u{feff}{}"),
+        case("not-json", "{}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+        case("not-json", format!(r#"{{"asset":{{"id":"{ASSET}"}}}} and more"#)),
+        case("not-json", format!(r#"{{"asset":{{"id":"{ASSET}\ud800"}}}}"#)),
+        case("not-json", format!("<asset id=\"{ASSET}\"/>")),
+        case("not-json", vec![0; 4096]),
         case("not-json", "[".repeat(100_000)),
         case("not-json", format!("{}1{}", "{\"a\":".repeat(20_000), "}".repeat(20_000))),
         case("not-json", r#"{"expected":{"files":1e999}}"#),
@@ -66,6 +74,7 @@ fn not_json() -> Vec<Case> {
         case("not-an-object", "null"),
         case("not-an-object", "\"nb:cid:UUID:x\""),
         case("too-large", " ".repeat(MAX_BYTES + 1)),
+        case("too-large", "9".repeat(3 * MAX_BYTES)),
         batch,
     ]
 }
@@ -121,12 +130,6 @@ fn wrong_data() -> Vec<Case> {
     ]
 }
 
-async fn world() -> Result<World> {
-    let world = World::start().await?;
-    world.write_config(&["west", "east"], &format!("[worker]\nmax_message_bytes = {MAX_BYTES}\n"))?;
-    Ok(world)
-}
-
 /// A good asset is replicated and announced next: the worker lives, and announced nothing else before.
 async fn ensure_worker_goes_on(world: &World, events: &mut testbed::amqp::Subscription) -> Result<()> {
     let asset = world.encoded_asset("good").await?;
@@ -154,7 +157,7 @@ fn assert_parked(case: &Case, parked: &Received) {
 
 #[tokio::test]
 async fn malformed_messages_are_parked_as_they_came_and_the_worker_goes_on() -> Result<()> {
-    let world = world().await?;
+    let world = World::start().await?;
     let worker = world.worker().await?;
     let mut events = world.events().await?;
     let mut cases = BTreeMap::new();
@@ -165,6 +168,7 @@ async fn malformed_messages_are_parked_as_they_came_and_the_worker_goes_on() -> 
         world.amqp.publish("media.events", KEY, case.message.clone()).await?;
         cases.insert(id, case);
     }
+    assert!(cases.len() >= AT_LEAST, "{}", cases.len());
     while !cases.is_empty() {
         let parked = world.take("replication.parked").await.with_context(|| worker.log())?;
         let id = parked.message_id.as_deref().context("message id lost")?;
@@ -213,7 +217,7 @@ fn brought_along() -> Outgoing {
 
 #[tokio::test]
 async fn what_a_message_brings_along_neither_stops_nor_loses_it() -> Result<()> {
-    let world = world().await?;
+    let world = World::start().await?;
     let worker = world.worker().await?;
     let mut events = world.events().await?;
     let small = Outgoing { body: "small".into(), message_id: Some("small".into()), ..brought_along() };
@@ -250,7 +254,7 @@ async fn what_a_message_brings_along_neither_stops_nor_loses_it() -> Result<()> 
 
 #[tokio::test]
 async fn headers_that_pretend_to_be_ours_do_no_harm() -> Result<()> {
-    let world = world().await?;
+    let world = World::start().await?;
     let worker = world.worker().await?;
     let mut events = world.events().await?;
     let number = AMQPValue::LongLongInt;
@@ -287,7 +291,7 @@ async fn headers_that_pretend_to_be_ours_do_no_harm() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_odd_but_allowed_is_replicated() -> Result<()> {
-    let world = world().await?;
+    let world = World::start().await?;
     let worker = world.worker().await?;
     let mut events = world.events().await?;
     let odd = [

@@ -5,7 +5,9 @@ mod given_up;
 mod media_service;
 mod not_ready;
 mod queues;
+mod refused_calls;
 mod storage;
+mod verification;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

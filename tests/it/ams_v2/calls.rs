@@ -5,6 +5,7 @@ use stream_replicator::failure::FailureKind;
 use stream_replicator::model::LocatorId;
 use stream_replicator::settings::Secret;
 use testbed::emulator::{DoorKind, FaultAction, FaultBody, FaultRule, PreparedFile, Redirect, Set};
+use testbed::proxy::{FaultProxy, Rule};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -68,6 +69,24 @@ async fn every_verb_survives_the_front_door_which_is_asked_once() {
     west.switch(|switches| switches.redirect = Redirect::Loop).unwrap();
     let failure = world.client(WEST).unwrap().verify_reachable().await.unwrap_err();
     assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "redirect-loop"));
+}
+
+#[tokio::test]
+async fn a_deletion_is_sent_again_where_it_is_redirected_to() {
+    let world = World::start().await.unwrap();
+    let west = world.account(WEST);
+    let cluster: url::Url = world.emulator.cluster_url("west").parse().unwrap();
+    let proxy = FaultProxy::start(cluster.socket_addrs(|| None).unwrap()[0]).await.unwrap();
+    let api_url = proxy.url().join("api/").unwrap();
+    let client = world.client_with(WEST, |media| media.api_url = api_url.clone()).unwrap();
+    let asset = west.create_asset("n", 0).await.unwrap();
+    west.publish(&asset, None, None, DAY).unwrap();
+    let redirected = Rule::answer(301, "Moved").answer_header("location", api_url.as_str());
+    let redirected = ["/Locators", "/Assets"].map(|set| redirected.clone().path(set).method(reqwest::Method::DELETE));
+    let faults = redirected.map(|rule| proxy.fault(rule.times(3)));
+    client.delete_asset(&asset).await.unwrap();
+    assert!(west.assets().is_empty() && west.entities(Set::Locators).is_empty());
+    assert_eq!(faults.map(|fault| fault.hits()), [3, 3], "three hops are followed");
 }
 
 #[tokio::test]
