@@ -149,6 +149,9 @@ async fn files_that_come_later_are_registered_where_the_service_registers_no_con
     let event = replicate(&world, &worker, &mut events, &asset.id).await?;
     assert_eq!((&event["data"]["content"]["files"], &event["data"]["attempts"]), (&7.into(), &1.into()));
     assert_eq!(world.emulator.clear_faults(), 0, "the file was not registered by itself");
+    replicate(&world, &worker, &mut events, &asset.id).await?;
+    let asked = world.emulator.requests().count("GET", "CreateFileInfos", "eastmedia");
+    assert_eq!(asked, 2, "nothing was missing the third time");
     ensure_one_replica(&world, &asset.id).await?;
     finish(&world, worker).await
 }

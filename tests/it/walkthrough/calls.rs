@@ -5,8 +5,43 @@ use super::Row;
 pub const STATUSES: &[Row] = &[
     (
         "error bodies in JSON of both flavours, XML, HTML and none give one short line",
-        "reads a web error as null",
-        &["media_service::ams_v2::error_text::tests::every_shape_gives_one_line"],
+        "takes what it cannot read for null",
+        &[
+            "media_service::ams_v2::error_text::tests::every_shape_gives_one_line",
+            "ams_v2::answers::every_status_has_its_class_in_every_shape_at_every_verb",
+        ],
+    ),
+    (
+        "400 is permanent",
+        "goes on",
+        &[
+            "retries::refused_calls::a_call_that_is_refused_for_good_is_a_dead_letter_whose_replay_finishes_the_work",
+            "ams_v2::answers::every_status_has_its_class_in_every_shape_at_every_verb",
+        ],
+    ),
+    (
+        "401 renews the token once, whichever call meets it",
+        "goes on with the old one",
+        &[
+            "retries::every_call::a_token_that_dies_is_renewed_whichever_call_meets_it",
+            "ams_v2::calls::one_token_serves_all_calls_and_a_refused_one_is_renewed_once",
+        ],
+    ),
+    (
+        "401 that stays is permanent",
+        "goes on",
+        &[
+            "retries::every_call::a_token_that_is_never_taken_is_renewed_once_and_then_permanent",
+            "ams_v2::answers::every_status_has_its_class_in_every_shape_at_every_verb",
+        ],
+    ),
+    (
+        "403 is permanent, with a hint",
+        "goes on",
+        &[
+            "retries::refused_calls::a_call_that_is_refused_for_good_is_a_dead_letter_whose_replay_finishes_the_work",
+            "ams_v2::limits::a_quota_that_is_reached_is_permanent_and_says_so",
+        ],
     ),
     (
         "404 of what is gone is permanent, with a hint",
@@ -14,24 +49,48 @@ pub const STATUSES: &[Row] = &[
         &["refusals::what_cannot_be_replicated_ends_as_a_dead_letter_that_says_what_to_do"],
     ),
     (
-        "409 is looked into: a taken id, five locators, or this asset's own",
+        "404 right after a creation is waited for",
+        "goes on with null",
+        &["retries::refused_calls::what_is_not_seen_right_after_its_creation_is_waited_for"],
+    ),
+    (
+        "404 of a gateway is not taken for an asset that is gone",
+        "takes it so",
+        &["retries::media_service::a_gateways_404_is_not_taken_for_an_asset_that_is_gone"],
+    ),
+    (
+        "409 is looked into: this asset's own, another's, five locators, or storage",
         "takes every conflict for one",
         &[
-            "ams_v2::locators::ids_that_are_taken_are_told_apart",
+            "ams_v2::answers::a_locator_that_is_refused_is_looked_for_before_anything_is_said",
             "refusals::a_replica_that_cannot_be_published_is_left_unpublished",
         ],
     ),
     (
-        "500 is asked again after a look at what it has done",
-        "ends",
+        "409 of files that are registered already is no failure",
+        "goes on",
+        &["publishing::files_that_come_later_are_registered_where_the_service_registers_no_container_twice"],
+    ),
+    (
+        "412 is permanent",
+        "goes on",
         &[
+            "retries::refused_calls::a_call_that_is_refused_for_good_is_a_dead_letter_whose_replay_finishes_the_work",
+            "ams_v2::answers::every_status_has_its_class_in_every_shape_at_every_verb",
+        ],
+    ),
+    ("429 is asked again", "goes on", &["retries::every_call::a_429_is_asked_again_whichever_call_meets_it"]),
+    (
+        "500 is asked again, after a look at what it has done",
+        "goes on",
+        &[
+            "retries::every_call::a_500_after_the_commit_does_no_harm_whichever_call_meets_it",
             "retries::media_service::creations_that_answer_500_after_the_commit_are_not_repeated",
-            "media_service::ams_v2::classify::tests::statuses_have_the_classes_of_the_contract",
         ],
     ),
     (
-        "502 and 504 of a gateway the same",
-        "ends",
+        "502 and 504 of a gateway likewise",
+        "goes on",
         &[
             "retries::media_service::creations_that_answer_a_gateways_502_after_the_commit_are_not_repeated",
             "retries::media_service::a_gateways_pages_and_silences_are_tried_again_in_process",
@@ -39,8 +98,9 @@ pub const STATUSES: &[Row] = &[
     ),
     (
         "503 backs off in process, then through the retry queues",
-        "ends",
+        "goes on",
         &[
+            "retries::every_call::a_busy_service_is_asked_again_whichever_call_meets_it",
             "retries::queues::a_burst_that_ends_within_the_tries_in_process_costs_no_attempt",
             "retries::queues::a_burst_beyond_the_tries_in_process_goes_through_a_retry_queue",
         ],
@@ -58,18 +118,32 @@ pub const STATUSES: &[Row] = &[
 
 pub const REPETITION: &[Row] = &[
     (
-        "a connection that cannot be made is tried again, for every verb",
-        "ends",
-        &["ams_v2::calls::a_data_centre_that_is_down_is_transient_and_found_again"],
+        "408, 429, 503 and connections that cannot be made are tried again, for every verb",
+        "never",
+        &[
+            "ams_v2::answers::every_status_has_its_class_in_every_shape_at_every_verb",
+            "ams_v2::calls::a_data_centre_that_is_down_is_transient_and_found_again",
+        ],
     ),
     (
-        "the token door is asked again while it is busy",
-        "ends",
-        &["retries::media_service::a_busy_token_door_is_asked_again"],
+        "queries and the token are also asked again after 500, 502, 504 and broken connections",
+        "never",
+        &[
+            "ams_v2::calls::reads_are_repeated_and_what_stays_is_classified",
+            "retries::media_service::a_busy_token_door_is_asked_again",
+        ],
     ),
     (
-        "storage is asked again in its own ways: busy, denied or gone once",
-        "leaves it to the storage library, which counts the end of waiting as success",
+        "writes are not, before a look at what has happened",
+        "never",
+        &[
+            "ams_v2::answers::a_creation_is_asked_for_again_at_once_only_where_nothing_can_have_happened",
+            "retries::every_call::a_connection_that_breaks_after_the_commit_does_no_harm_whichever_call_meets_it",
+        ],
+    ),
+    (
+        "storage is asked again in its own ways: busy, and denied once",
+        "leaves it to its library",
         &[
             "retries::storage::busy_storage_is_asked_again_in_process",
             "blob_store::answers::a_denied_or_absent_source_is_looked_at_twice",
@@ -85,12 +159,9 @@ pub const REPETITION: &[Row] = &[
         ],
     ),
     (
-        "an access policy is looked for by its name before it is made again",
+        "a policy is looked for by its name before it is made again",
         "makes three for each run",
-        &[
-            "ams_v2::locators::lost_answers_and_late_reads_make_no_second_locator",
-            "replicate::access_policies_are_made_once_and_shared_by_all_assets",
-        ],
+        &["ams_v2::locators::lost_answers_and_late_reads_make_no_second_locator"],
     ),
     (
         "files are registered again until all are there",
@@ -98,13 +169,24 @@ pub const REPETITION: &[Row] = &[
         &["retries::not_ready::files_that_the_service_registers_in_several_goes_are_waited_for"],
     ),
     (
-        "a locator with a chosen id is looked for before it is made again",
-        "ends",
-        &["ams_v2::locators::lost_answers_and_late_reads_make_no_second_locator"],
+        "marking the primary file and MIME types is repeated at will",
+        "marks none",
+        &["retries::every_call::a_500_after_the_commit_does_no_harm_whichever_call_meets_it"],
     ),
     (
-        "what is to be deleted and gone already is deleted",
-        "ends",
-        &["ams_v2::assets::files_are_registered_from_blobs_and_described"],
+        "a locator with a chosen id is looked for before it is made again",
+        "takes the conflict for nothing",
+        &[
+            "ams_v2::locators::lost_answers_and_late_reads_make_no_second_locator",
+            "ams_v2::answers::a_locator_that_is_refused_is_looked_for_before_anything_is_said",
+        ],
+    ),
+    (
+        "what is to be deleted and is gone already is deleted",
+        "prints the error",
+        &[
+            "ams_v2::limits::an_asset_is_deleted_after_its_locators_and_each_of_them_once",
+            "ams_v2::assets::files_are_registered_from_blobs_and_described",
+        ],
     ),
 ];

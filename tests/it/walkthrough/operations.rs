@@ -4,9 +4,17 @@ use super::Row;
 
 pub const FILES_AND_LOCATORS: &[Row] = &[
     (
-        "registration is asked for once, with names missing, and nested blobs are no files",
-        "registers whatever is there",
-        &["replicate::both_containers_are_identical_but_for_one_key_of_ours"],
+        "files are listed first, and registered only where names are missing",
+        "registers in any case",
+        &["publishing::files_that_come_later_are_registered_where_the_service_registers_no_container_twice"],
+    ),
+    (
+        "the set of registered files must be the set of blobs, nested ones aside",
+        "does not look",
+        &[
+            "replicate::both_containers_are_identical_but_for_one_key_of_ours",
+            "retries::not_ready::files_that_the_service_registers_in_several_goes_are_waited_for",
+        ],
     ),
     (
         "a locator's id goes out in its full form and comes back in any",
@@ -14,8 +22,18 @@ pub const FILES_AND_LOCATORS: &[Row] = &[
         &["model::locator::tests::ids_are_read_in_every_form_and_written_in_one"],
     ),
     (
-        "an id that another account of the same data centre holds is refused with a hint",
-        "prints a URL of somebody else's",
+        "a deleted locator frees its id",
+        "the same",
+        &["publishing::a_locator_that_somebody_deleted_is_published_again_under_its_id"],
+    ),
+    (
+        "an id that another asset of the account holds is refused with a hint",
+        "prints half a URL",
+        &["refusals::a_replica_that_cannot_be_published_is_left_unpublished"],
+    ),
+    (
+        "an id that another account of the data centre holds is refused with a hint",
+        "prints half a URL",
         &[
             "refusals::a_replica_that_cannot_be_published_is_left_unpublished",
             "ams_v2::locators::ids_that_are_taken_are_told_apart",
@@ -24,11 +42,27 @@ pub const FILES_AND_LOCATORS: &[Row] = &[
     (
         "a shared access signature under the wanted id is no streaming locator",
         "takes the first locator of any kind",
-        &["ams_v2::locators::shared_access_signatures_are_no_streaming_locators"],
+        &[
+            "ams_v2::locators::shared_access_signatures_are_no_streaming_locators",
+            "publishing::of_several_locators_the_newest_that_still_lasts_is_replicated",
+        ],
+    ),
+    (
+        "a policy's duration is added to the start, so the end is set by itself afterwards",
+        "never sets it",
+        &[
+            "publishing::a_locator_that_began_long_ago_ends_at_both_sites_in_the_same_second",
+            "ams_v2::locators::a_locator_has_the_chosen_id_and_exactly_the_chosen_validity",
+        ],
+    ),
+    (
+        "the path ends in the locator's id at both sites",
+        "does not compare",
+        &["replicate::an_encoded_asset_becomes_playable_at_the_second_site_and_is_announced"],
     ),
     (
         "a rolled storage key is told with a hint",
-        "ends",
+        "prints the error",
         &["blob_store::a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told"],
     ),
 ];
@@ -36,16 +70,44 @@ pub const FILES_AND_LOCATORS: &[Row] = &[
 pub const LIMITS_AND_TIMING: &[Row] = &[
     (
         "five locators of an asset are the most; the sixth is refused with a hint",
-        "ends",
+        "prints the error",
         &[
             "refusals::a_replica_that_cannot_be_published_is_left_unpublished",
             "ams_v2::locators::a_locator_has_the_chosen_id_and_exactly_the_chosen_validity",
         ],
     ),
     (
+        "a quota of policies or assets that is reached is refused with a hint",
+        "reaches it by itself",
+        &["ams_v2::limits::a_quota_that_is_reached_is_permanent_and_says_so"],
+    ),
+    (
+        "files of an asset are read beyond a thousand",
+        "reads one page",
+        &["ams_v2::limits::files_of_an_asset_are_read_beyond_a_page"],
+    ),
+    (
+        "marks are read beyond a thousand",
+        "has no marks",
+        &["ams_v2::limits::a_replica_is_found_by_its_mark_beyond_a_page_of_marks_that_begin_alike"],
+    ),
+    (
+        "pages are followed with a next link and without",
+        "reads one page",
+        &[
+            "ams_v2::calls::sets_of_more_than_a_thousand_are_read_to_the_end",
+            "ams_v2::wire::a_next_link_is_followed_below_the_root_only",
+        ],
+    ),
+    (
         "a policy for streaming allows to read and nothing more",
         "the same",
         &["ams_v2::locators::a_locator_has_the_chosen_id_and_exactly_the_chosen_validity"],
+    ),
+    (
+        "files are registered before the locator is made",
+        "the same",
+        &["publishing::files_are_registered_before_the_locator_where_the_service_insists_on_it"],
     ),
     (
         "a new locator that cannot be read yet is not made twice",
@@ -59,18 +121,37 @@ pub const LIMITS_AND_TIMING: &[Row] = &[
     ),
     (
         "a locator starts a little in the past, against clocks that differ",
-        "ten minutes in the past",
+        "ten minutes",
         &["replicate::a_source_without_locator_is_published_for_thirty_days_from_five_minutes_ago"],
     ),
     (
         "a job whose state lags behind its notification is waited for",
-        "polls the job itself",
+        "asks the job alone",
         &["retries::not_ready::a_notification_ahead_of_its_encoding_job_waits_for_it"],
     ),
     (
-        "sets of more than a thousand are read to the end, with a next link and without",
-        "reads one page",
-        &["ams_v2::calls::sets_of_more_than_a_thousand_are_read_to_the_end"],
+        "an asset is deleted after its locators",
+        "deletes none",
+        &["ams_v2::limits::an_asset_is_deleted_after_its_locators_and_each_of_them_once"],
+    ),
+    (
+        "statically encrypted assets and files are refused, each kind by its name",
+        "copies what nobody can play",
+        &["refusals::what_cannot_be_replicated_ends_as_a_dead_letter_that_says_what_to_do"],
+    ),
+    (
+        "dates are read in every form that the service writes",
+        "relies on its library",
+        &[
+            "ams_v2::wire::dates_are_read_in_every_form_that_the_service_writes",
+            "media_service::ams_v2::dates::tests::every_form_on_the_wire_is_read_as_utc",
+            "ams_v2::jobs_and_endpoints::dates_are_read_in_every_style",
+        ],
+    ),
+    (
+        "numbers and booleans are read as text too, in both flavours of JSON",
+        "relies on the order of members",
+        &["ams_v2::wire::both_flavours_are_read_with_numbers_and_booleans_as_text"],
     ),
     (
         "redirects never carry the token to a host that nobody named",
@@ -82,7 +163,7 @@ pub const LIMITS_AND_TIMING: &[Row] = &[
     ),
     (
         "one token serves all calls of an account",
-        "one for each run, never renewed",
+        "one for each run",
         &[
             "ams_v2::calls::one_token_serves_all_calls_and_a_refused_one_is_renewed_once",
             "media_service::ams_v2::token::tests::the_life_of_a_token_is_read_in_every_form",
