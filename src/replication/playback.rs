@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::try_join;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use url::Url;
 
 use super::manifest;
@@ -16,6 +17,12 @@ use crate::model::{ManifestProof, Protocol, StreamingLocator, StreamingUrls};
 /// How soon to ask again for a manifest whose locator is not visible yet: locators need up to 30-40 seconds
 /// (contract ams-v2, section 4.4).
 const LOCATOR_CHECK: Duration = Duration::from_secs(5);
+
+/// A locator is new for so long; ours and those of the old tools begin some minutes before they are made.
+const YOUNG: time::Duration = time::Duration::minutes(20);
+
+const HINT: &str =
+    "open the URL in a player: if the source itself does not play, its files or its streaming endpoint are at fault";
 
 /// Evidence that both sites play the same.
 #[derive(Debug)]
@@ -32,8 +39,8 @@ pub struct Playback {
 
 /// Does: checks that both streaming endpoints run, then fetches and compares both manifests of every protocol.
 /// Safe to repeat because: it only reads.
-/// Fails as: `Permanent` for a stopped endpoint, an expired locator or different streams, `NeedsMoreTime` while the
-/// replica's locator is not visible, `Transient` for what the endpoints answer in trouble.
+/// Fails as: `Permanent` for a stopped endpoint, an expired locator or different streams, `NeedsMoreTime` while a
+/// new locator is not visible, `Transient` for what the endpoints answer in trouble.
 pub async fn verify_playback(
     asset: &SourceAsset,
     locator: &StreamingLocator,
@@ -44,10 +51,12 @@ pub async fn verify_playback(
     let (source_base, replica_base) = try_join(find_base(source, locator), find_base(replica, twin)).await?;
     let urls = StreamingUrls::build(&source_base, &replica_base, locator.id, &asset.manifest)
         .map_err(|error| Failure::permanent("streaming-url", format!("streaming URLs cannot be built: {error}")))?;
+    let young = YOUNG + time::Duration::minutes(i64::from(sites.settings.locator_start_minutes_ago));
+    let is_new = locator.start.is_none_or(|start| OffsetDateTime::now_utc() - start < young);
     let mut manifests = Vec::new();
     for url in &urls.urls {
-        let from_source = fetch(source, url.protocol, &url.source, Role::Source);
-        let from_replica = fetch(replica, url.protocol, &url.replica, Role::Replica);
+        let from_source = fetch(source, url.protocol, &url.source, is_new);
+        let from_replica = fetch(replica, url.protocol, &url.replica, true);
         let (ours, theirs) = try_join(from_source, from_replica).await?;
         compare(url.protocol, &ours, &theirs, &source_base).map_err(|failure| failure.at_site(&replica.name))?;
         manifests.extend([ours.proof, theirs.proof]);
@@ -65,19 +74,14 @@ async fn find_base(site: &Site, locator: &StreamingLocator) -> Result<Url, Failu
     })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Source,
-    Replica,
-}
-
 struct Fetched {
     summary: Vec<String>,
     text: String,
     proof: ManifestProof,
 }
 
-async fn fetch(site: &Site, protocol: Protocol, url: &Url, role: Role) -> Result<Fetched, Failure> {
+/// `is_new`: the locator may not be served yet.
+async fn fetch(site: &Site, protocol: Protocol, url: &Url, is_new: bool) -> Result<Fetched, Failure> {
     let answer = site
         .player
         .send(Request::new(Method::GET, url.clone()))
@@ -86,12 +90,9 @@ async fn fetch(site: &Site, protocol: Protocol, url: &Url, role: Role) -> Result
     let name = protocol.name();
     let failure = match answer.status {
         200 => None,
-        401 | 403 | 404 if role == Role::Replica => {
-            let message = format!(
-                "{name} manifest answers {} at the replica, whose locator may not be visible yet",
-                answer.status
-            );
-            Some(Failure::needs_more_time("locator-not-visible", message, LOCATOR_CHECK))
+        status @ (401 | 403 | 404) if is_new => {
+            let message = format!("{name} manifest answers {status}, the locator may not be visible yet");
+            Some(Failure::needs_more_time("locator-not-visible", message, LOCATOR_CHECK).with_hint(HINT))
         }
         410 => Some(
             Failure::permanent("locator-expired", format!("{name} manifest answers 410: the locator has expired"))
@@ -100,9 +101,7 @@ async fn fetch(site: &Site, protocol: Protocol, url: &Url, role: Role) -> Result
         status @ (401 | 403 | 404 | 408 | 429 | 500..=599) => {
             let wait = retry_after(&answer);
             let message = format!("{name} manifest answers {status}");
-            Some(Failure::transient("manifest-unavailable", message).with_retry_after(wait).with_hint(
-                "open the URL in a player: if the source itself does not play, its files or its streaming endpoint are at fault",
-            ))
+            Some(Failure::transient("manifest-unavailable", message).with_retry_after(wait).with_hint(HINT))
         }
         status => {
             Some(Failure::permanent("manifest-refused", format!("{name} manifest answers {status}")).with_hint(

@@ -4,6 +4,7 @@ mod every_call;
 mod given_up;
 mod media_service;
 mod not_ready;
+mod playback;
 mod queues;
 mod refused_calls;
 mod storage;
