@@ -169,4 +169,25 @@ pub const LIMITS_AND_TIMING: &[Row] = &[
             "media_service::ams_v2::token::tests::the_life_of_a_token_is_read_in_every_form",
         ],
     ),
+    (
+        "a new locator at the source is waited for too; an old one that does not play costs attempts",
+        "prints the URL at once",
+        &[
+            "retries::playback::a_source_locator_that_we_have_just_made_is_waited_for_too",
+            "retries::playback::a_source_that_has_been_published_for_long_and_does_not_play_costs_attempts",
+        ],
+    ),
+    (
+        "401, 403 and 404 of a new locator are the same waiting",
+        "prints the URL at once",
+        &["retries::playback::a_new_locator_is_waited_for_whatever_is_answered_meanwhile"],
+    ),
+    (
+        "nothing is announced that does not play at both sites",
+        "prints the URL at once",
+        &[
+            "retries::playback::an_endpoint_in_trouble_is_asked_again_through_the_queue",
+            "retries::playback::an_endpoint_that_redirects_or_has_let_the_locator_expire_is_a_dead_letter",
+        ],
+    ),
 ];
