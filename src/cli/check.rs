@@ -59,9 +59,16 @@ async fn check_broker(settings: &Settings) -> bool {
 
 async fn check_site(site: &Site) -> bool {
     let name = site.name.as_str();
-    let media = site.media.verify_reachable().await;
-    let reached = media.is_ok();
-    let mut good = say(name, "media service", media.map_err(|failure| explain(&failure)));
+    let identity = site.media.verify_identity().await;
+    let identified = identity.is_ok();
+    let identity = identity.map(|identity| format!("cloud {}, {identity}", site.cloud.name()));
+    let mut good = say(name, "identity", identity.map_err(|failure| explain(&failure)));
+    let mut reached = false;
+    if identified {
+        let media = site.media.verify_reachable().await;
+        reached = media.is_ok();
+        good &= say(name, "media service", media.map_err(|failure| explain(&failure)));
+    }
     if reached {
         good &= say(name, "streaming", check_streaming(site).await.map_err(|failure| explain(&failure)));
     }

@@ -2,11 +2,7 @@
 
 use url::Url;
 
-/// Zones of the clusters behind the shared front doors. Anybody may own a name in them, so the first label is matched too.
-const CLUSTER_ZONES: [&str; 2] = ["cloudapp.net", "chinacloudapp.cn"];
-/// Zones of the doors that each account has: global, China, US government, Germany.
-const ACCOUNT_ZONES: [&str; 4] =
-    ["media.azure.net", "media.chinacloudapi.cn", "media.usgovcloudapi.net", "media.cloudapi.de"];
+use crate::model::Cloud;
 
 /// Why an address may not be sent a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,15 +19,16 @@ pub enum Refusal {
 #[derive(Debug, Clone)]
 pub struct AllowList {
     front_door: Url,
+    cloud: Cloud,
     named: Vec<String>,
 }
 
 impl AllowList {
-    /// `named` holds `host` (any port) or `host:port`.
+    /// The well-known hosts are those of `cloud`; `named` holds `host` (any port) or `host:port`.
     #[must_use]
-    pub fn new(front_door: &Url, named: &[String]) -> Self {
+    pub fn new(front_door: &Url, cloud: Cloud, named: &[String]) -> Self {
         let named = named.iter().map(|host| host.trim().to_ascii_lowercase()).collect();
-        Self { front_door: front_door.clone(), named }
+        Self { front_door: front_door.clone(), cloud, named }
     }
 
     /// Says yes, or why not. A host named in the settings may also be asked without TLS.
@@ -50,17 +47,18 @@ impl AllowList {
         }
         let front_door_with_tls = self.front_door.scheme() == "https" && self.front_door.host_str() == Some(host);
         match url.scheme() {
-            "http" if front_door_with_tls || is_well_known(host) => Err(Refusal::Downgrade(place)),
-            "https" if url.port().is_none() && is_well_known(host) => Ok(()),
+            "http" if front_door_with_tls || is_well_known(self.cloud, host) => Err(Refusal::Downgrade(place)),
+            "https" if url.port().is_none() && is_well_known(self.cloud, host) => Ok(()),
             _ => Err(Refusal::UnknownHost(place)),
         }
     }
 }
 
-fn is_well_known(host: &str) -> bool {
+/// Anybody may own a name in the zone of the clusters, so the first label is matched too.
+fn is_well_known(cloud: Cloud, host: &str) -> bool {
     let Some((label, zone)) = host.split_once('.') else { return false };
-    is_cluster(label) && CLUSTER_ZONES.contains(&zone)
-        || ACCOUNT_ZONES.iter().any(|zone| host.strip_suffix(zone).is_some_and(is_account_door))
+    is_cluster(label) && cloud.cluster_zone() == Some(zone)
+        || host.strip_suffix(cloud.account_zone()).is_some_and(is_account_door)
 }
 
 /// `wams*clus*rest-hs`, stars being letters and digits.
@@ -82,26 +80,43 @@ fn is_account_door(labels: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(front_door: &str, named: &[&str], url: &str) -> Result<(), Refusal> {
+    fn check_in(cloud: Cloud, front_door: &str, named: &[&str], url: &str) -> Result<(), Refusal> {
         let named: Vec<_> = named.iter().map(ToString::to_string).collect();
-        AllowList::new(&Url::parse(front_door).unwrap(), &named).check(&Url::parse(url).unwrap())
+        AllowList::new(&Url::parse(front_door).unwrap(), cloud, &named).check(&Url::parse(url).unwrap())
+    }
+
+    fn check(front_door: &str, named: &[&str], url: &str) -> Result<(), Refusal> {
+        check_in(Cloud::Global, front_door, named, url)
     }
 
     #[test]
-    fn well_known_hosts_are_allowed_over_tls_only() {
-        for host in [
-            "media.windows.net",
-            "wamsbayclus001rest-hs.cloudapp.net",
-            "wamsbjbclus001rest-hs.chinacloudapp.cn",
-            "west.restv2.westeurope.media.azure.net",
-            "west.restv2.westeurope-2.media.azure.net",
-            "east.restv2.chinaeast.media.chinacloudapi.cn",
+    fn well_known_hosts_are_allowed_over_tls_only_and_in_their_own_cloud_only() {
+        let clouds = [Cloud::Global, Cloud::China, Cloud::UsGov, Cloud::Germany];
+        for (own, host) in [
+            (Cloud::Global, "wamsbayclus001rest-hs.cloudapp.net"),
+            (Cloud::China, "wamsbjbclus001rest-hs.chinacloudapp.cn"),
+            (Cloud::China, "wamsshaclus001rest-hs.chinacloudapp.cn"),
+            (Cloud::Global, "west.restv2.westeurope.media.azure.net"),
+            (Cloud::Global, "west.restv2.westeurope-2.media.azure.net"),
+            (Cloud::China, "east.restv2.chinaeast.media.chinacloudapi.cn"),
+            (Cloud::UsGov, "gov.restv2.usgovvirginia.media.usgovcloudapi.net"),
+            (Cloud::Germany, "berlin.restv2.germanycentral.media.cloudapi.de"),
         ] {
-            let front_door = "https://media.windows.net/API/";
-            assert_eq!(check(front_door, &[], &format!("https://{host}/api/")), Ok(()), "{host}");
-            let plain = check(front_door, &[], &format!("http://{host}/api/"));
-            assert_eq!(plain, Err(Refusal::Downgrade(format!("{host}:80"))));
+            let (with_tls, without) = (format!("https://{host}/api/"), format!("http://{host}/api/"));
+            for cloud in clouds {
+                let check = |url| check_in(cloud, "https://door.example/API/", &[], url);
+                if cloud == own {
+                    assert_eq!(check(&with_tls), Ok(()), "{host}");
+                    assert_eq!(check(&without), Err(Refusal::Downgrade(format!("{host}:80"))));
+                } else {
+                    assert_eq!(check(&with_tls), Err(Refusal::UnknownHost(format!("{host}:443"))), "{cloud:?}");
+                }
+            }
         }
+        let front_door = "https://media.windows.net/API/";
+        assert_eq!(check(front_door, &[], "https://media.windows.net/api/"), Ok(()));
+        let plain = check(front_door, &[], "http://media.windows.net/api/");
+        assert_eq!(plain, Err(Refusal::Downgrade("media.windows.net:80".into())));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Values of the trade: sites, assets, blobs, locators, streaming URLs, requests, jobs and replicas. No I/O, no async.
+//! Values of the trade: clouds, sites, assets, blobs, locators, streaming URLs, requests, jobs and replicas. No I/O, no async.
 
 mod asset;
+mod cloud;
 mod job;
 mod listing;
 mod locator;
@@ -10,6 +11,7 @@ mod site;
 mod streaming;
 
 pub use asset::{Asset, AssetFile, AssetMark, AssetRef};
+pub use cloud::Cloud;
 pub use job::ReplicationJob;
 pub use listing::{Blob, BlobKind, BlobProperties, CopyStatus, Difference, Listing, METADATA_SOURCE_ETAG};
 pub use locator::{LocatorId, StreamingLocator};

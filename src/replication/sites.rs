@@ -11,7 +11,7 @@ use crate::blob_store::BlobAccount;
 use crate::failure::Failure;
 use crate::http::{HttpClient, StorageTransport};
 use crate::media_service::ams_v2::AmsV2;
-use crate::model::{PublishedSite, ReplicationJob, Route, SiteName};
+use crate::model::{Cloud, PublishedSite, ReplicationJob, Route, SiteName};
 use crate::settings::{ReplicationSettings, Settings, SiteSettings};
 
 /// One data centre with its clients.
@@ -21,6 +21,8 @@ pub struct Site {
     pub name: SiteName,
     /// The kind of media service.
     pub kind: &'static str,
+    /// The cloud that it is in.
+    pub cloud: Cloud,
     /// Its region, for the event.
     pub region: Option<String>,
     /// Where its streaming endpoint is, when not where the media service says.
@@ -47,21 +49,22 @@ impl Site {
             kind: site.kind.name(),
             region: site.region.clone(),
             streaming_url: site.streaming_url.clone(),
-            media: AmsV2::new(name, &site.media, http.clone(), settings.http.tries)?,
+            cloud: site.cloud,
+            media: AmsV2::new(name, site.cloud, &site.media, http.clone(), settings.http.tries)?,
             storage: BlobAccount::new(name, &site.storage, sas_validity, transport)?,
             player: http.clone(),
         })
     }
 
     /// Scheme, host, port and base path of its streaming endpoint: the setting, else those of `address`, with `https` for
-    /// the services' own hosts, which answer it although their locators say `http` (contract ams-v2, section 6).
+    /// the cloud's own hosts, which answer it although their locators say `http` (contract ams-v2, section 6).
     #[must_use]
     pub fn streaming_base(&self, address: &str) -> Option<Url> {
         if let Some(url) = &self.streaming_url {
             return Some(url.clone());
         }
         let mut base = Url::parse(address).ok()?.join("/").ok()?;
-        if base.port().is_none() && base.host_str()?.contains(".streaming.") {
+        if base.port().is_none() && self.cloud.is_streaming_host(base.host_str()?) {
             base.set_scheme("https").ok()?;
         }
         Some(base)

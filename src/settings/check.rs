@@ -95,31 +95,13 @@ fn broker(settings: &Settings) -> Vec<Problem> {
     found
 }
 
-fn site(site: &SiteSettings) -> Vec<(&'static str, &'static str)> {
-    let mut found = Vec::new();
+fn site(site: &SiteSettings) -> Vec<(&'static str, String)> {
+    let mut found = site.media.identity(site.cloud).err().unwrap_or_default();
+    found.extend(site.media.api_root(site.cloud).err());
     if site.media.account.is_empty() {
-        found.push(("media.account", "must not be empty"));
+        found.push(("media.account", "must not be empty".to_owned()));
     }
-    match &site.media.key {
-        None => found.push(("media.key", "is missing: set it, or key_file and the path of a file that holds it")),
-        Some(key) if key.expose().is_empty() => found.push(("media.key", "must not be empty")),
-        Some(_) => {}
-    }
-    found.extend(storage(&site.storage));
-    let urls = [
-        ("media.token_url", Some(&site.media.token_url)),
-        ("media.api_url", Some(&site.media.api_url)),
-        ("storage.blob_url", site.storage.blob_url.as_ref()),
-        ("streaming_url", site.streaming_url.as_ref()),
-    ];
-    for (key, url) in urls {
-        let Some(url) = url else { continue };
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
-            found.push((key, "must be an http or https URL without user and password"));
-        } else if url.query().is_some() || url.fragment().is_some() {
-            found.push((key, "must not have a query or a fragment"));
-        }
-    }
+    found.extend(storage(&site.storage).into_iter().map(|(key, problem)| (key, problem.to_owned())));
     found
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
 
-use super::{BrokerUrl, Problem, Settings, check, secret};
+use super::{BrokerUrl, ClientCertificate, Problem, Settings, check, secret};
 
 /// The reference of all keys, compiled in as the lowest layer.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -48,6 +48,7 @@ pub fn load(file: Option<&Path>, environment: HashMap<String, String>) -> Result
     let more = check::problems(&settings).into_iter();
     let more: Vec<_> = more.filter(|problem| problems.iter().all(|told| told.key != problem.key)).collect();
     problems.extend(more);
+    settings.sites.values_mut().for_each(super::SiteSettings::complete);
     if problems.is_empty() { Ok(settings) } else { Err(SettingsError::Wrong(problems)) }
 }
 
@@ -117,14 +118,20 @@ fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
         }
     }
     for (name, site) in &mut settings.sites {
-        for (room, key, file) in [
-            ("media", &mut site.media.key, &mut site.media.key_file),
-            ("storage", &mut site.storage.key, &mut site.storage.key_file),
+        let media = &mut site.media;
+        for (place, key, file) in [
+            ("media.key", &mut media.key, &mut media.key_file),
+            ("media.client_secret", &mut media.client_secret, &mut media.client_secret_file),
+            ("storage.key", &mut site.storage.key, &mut site.storage.key_file),
         ] {
             match secret::resolve(key.take(), file.take().as_ref()) {
                 Ok(found) => *key = found,
-                Err(error) => problems.push(Problem::new(format!("sites.{name}.{room}.key"), error.to_string())),
+                Err(error) => problems.push(Problem::new(format!("sites.{name}.{place}"), error.to_string())),
             }
+        }
+        match media.certificate_file.as_deref().map(ClientCertificate::read).transpose() {
+            Ok(certificate) => media.certificate = certificate,
+            Err(problem) => problems.push(Problem::new(format!("sites.{name}.media.certificate_file"), problem)),
         }
     }
     problems

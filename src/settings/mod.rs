@@ -1,21 +1,28 @@
 //! Typed settings, one struct per room: layers, checks, and printing without secrets.
 
+mod address;
+mod certificate;
 mod check;
 mod http;
+mod identity;
 mod layers;
+mod media;
 mod rabbitmq;
 mod replication;
 mod secret;
 mod site;
 mod worker;
 
+pub use certificate::{CannotSign, ClientCertificate};
 pub use check::Problem;
 pub use http::HttpSettings;
+pub use identity::{Credential, Identity};
 pub use layers::{SettingsError, load};
+pub use media::MediaSettings;
 pub use rabbitmq::{BrokerUrl, RabbitmqSettings, TopologyMode};
 pub use replication::ReplicationSettings;
 pub use secret::{Secret, SecretFileError};
-pub use site::{MediaSettings, RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
+pub use site::{RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
 pub use worker::{LogFormat, WorkerSettings};
 
 use std::collections::BTreeMap;

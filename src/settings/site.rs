@@ -1,12 +1,12 @@
-//! Settings of one data centre: its media service account, storage account and streaming endpoint.
+//! Settings of one data centre: its cloud, its storage account and its streaming endpoint.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
-use super::Secret;
-use crate::model::SiteName;
+use super::{Identity, MediaSettings, Secret, address};
+use crate::model::{Cloud, SiteName};
 
 /// Settings of one data centre. Meanings and defaults: `config/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,16 +14,42 @@ use crate::model::SiteName;
 pub struct SiteSettings {
     /// Which kind of media service runs there.
     pub kind: SiteKind,
+    /// The cloud that it is in, which gives every address that is not set.
+    #[serde(default)]
+    pub cloud: Cloud,
     /// Its region, for the event.
     #[serde(default)]
     pub region: Option<String>,
     /// Where its streaming endpoint is, when not where the media service says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "address::any")]
     pub streaming_url: Option<Url>,
     /// The media service account.
     pub media: MediaSettings,
     /// The storage account.
     pub storage: StorageSettings,
+}
+
+impl SiteSettings {
+    /// Writes every address that follows from the cloud into its key, where none is set.
+    pub(super) fn complete(&mut self) {
+        let media = &mut self.media;
+        if let Ok(root) = media.api_root(self.cloud) {
+            media.api_url = Some(root);
+        }
+        match media.identity(self.cloud) {
+            Ok(Identity::Acs { token_url, scope, .. }) => {
+                (media.token_url, media.scope) = (Some(token_url), Some(scope));
+            }
+            Ok(Identity::Entra { resource, .. }) => {
+                media.resource = Some(resource);
+                media.authority_url = media.authority_url.take().or_else(|| self.cloud.authority_url().parse().ok());
+            }
+            Err(_) => {}
+        }
+        if let (None, Some(account)) = (&self.storage.blob_url, &self.storage.account) {
+            self.storage.blob_url = self.cloud.blob_url(account).parse().ok();
+        }
+    }
 }
 
 /// The kinds of media service that we know.
@@ -42,33 +68,6 @@ impl SiteKind {
             Self::AmsV2 => "ams-v2",
         }
     }
-}
-
-/// The media service account of a site.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MediaSettings {
-    /// The account's name.
-    #[serde(deserialize_with = "trimmed")]
-    pub account: String,
-    /// The account's key.
-    #[serde(default)]
-    pub key: Option<Secret>,
-    /// A file that holds the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_file: Option<PathBuf>,
-    /// Where tokens are had; the path `/v2/OAuth2-13` is added unless it is there.
-    #[serde(default = "global_token_url")]
-    pub token_url: Url,
-    /// What a token is asked for; `urn:` is put in front unless it is there.
-    #[serde(default = "scope", deserialize_with = "trimmed")]
-    pub scope: String,
-    /// The REST API's root, or the front door that redirects to it.
-    #[serde(default = "global_api_url")]
-    pub api_url: Url,
-    /// Hosts besides the well-known ones that may be sent a token, such as a private front door's clusters.
-    #[serde(default, deserialize_with = "list")]
-    pub allowed_hosts: Vec<String>,
 }
 
 /// How the blobs of a site are reached.
@@ -99,8 +98,8 @@ pub struct StorageSettings {
     /// A file that holds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
-    /// The blob service's address; by default `https://<account>.blob.core.windows.net/`.
-    #[serde(default)]
+    /// The blob service's address; by default `https://<account>.blob.<the cloud's suffix>/`.
+    #[serde(default, deserialize_with = "address::any")]
     pub blob_url: Option<Url>,
 }
 
@@ -113,25 +112,11 @@ pub struct RouteSettings {
     pub replicas: Vec<SiteName>,
 }
 
-#[expect(clippy::unwrap_used, reason = "a constant, parsed by a test")]
-fn global_token_url() -> Url {
-    Url::parse("https://wamsprodglobal001acs.accesscontrol.windows.net/").unwrap()
-}
-
-#[expect(clippy::unwrap_used, reason = "a constant, parsed by a test")]
-fn global_api_url() -> Url {
-    Url::parse("https://media.windows.net/API/").unwrap()
-}
-
-fn scope() -> String {
-    "urn:WindowsAzureMediaServices".to_owned()
-}
-
-fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| text.trim().to_owned())
 }
 
-fn trimmed_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn trimmed_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     trimmed(deserializer).map(Some)
 }
 
@@ -156,13 +141,4 @@ where
     };
     let words = words.iter().map(|word| word.trim()).filter(|word| !word.is_empty());
     words.map(|word| word.parse().map_err(serde::de::Error::custom)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_built_in_addresses_parse() {
-        assert_eq!(super::global_token_url().scheme(), "https");
-        assert_eq!(super::global_api_url().path(), "/API/");
-    }
 }

@@ -36,12 +36,15 @@ async fn everything_that_can_be_reached_is_ok_and_nothing_is_changed() -> Result
     let (lines, code) = check(&world).await?;
     assert_eq!((failed(&lines), code), (vec![], Some(0)), "{lines:?}");
     let whats: Vec<_> = lines.keys().map(String::as_str).collect();
-    let of_site = |site: &str| ["media service", "storage", "streaming"].map(|what| format!("{site} {what}"));
+    let of_site =
+        |site: &str| ["identity", "media service", "storage", "streaming"].map(|what| format!("{site} {what}"));
     let expected = ["broker rabbitmq".to_owned(), "broker topology".into()]
         .into_iter()
         .chain(of_site("east"))
         .chain(of_site("west"));
     assert_eq!(whats, expected.collect::<Vec<_>>());
+    let door = format!("{}/v2/OAuth2-13", world.emulator.acs_url());
+    assert_eq!(lines["east identity"], format!("ok      cloud global, key of account eastmedia at ACS {door}"));
     for site in ["west", "east"] {
         let made: usize = [Set::Assets, Set::AccessPolicies, Set::Locators]
             .map(|set| world.site(site).entities(set).len())
@@ -68,9 +71,9 @@ async fn each_thing_that_is_broken_is_named_alone() -> Result<()> {
     let api = format!("api_url = '{}'", world.emulator.front_door_url());
     let nowhere = "'http://127.0.0.1:1/'";
     for (from, to, broken, word) in [
-        (media_key.as_str(), wrong_key, "east media service", "media.key"),
+        (media_key.as_str(), wrong_key, "east identity", "media.key"),
         (storage_key, wrong_key, "east storage", "key"),
-        (acs.as_str(), &format!("token_url = {nowhere}"), "east media service", "127.0.0.1:1"),
+        (acs.as_str(), &format!("token_url = {nowhere}"), "east identity", "127.0.0.1:1"),
         (api.as_str(), &format!("api_url = {nowhere}"), "east media service", "127.0.0.1:1"),
         (blob_url, &format!("blob_url = {nowhere}"), "east storage", "no answer"),
         ("region = 'test-east'", &format!("streaming_url = {nowhere}"), "east streaming", "127.0.0.1:1"),

@@ -150,7 +150,7 @@ const WRONG: [(&str, &str, &[&str]); 38] = [
     ("[rabbitmq]", "[rabbitmq]\nretry_delays_seconds = [5, 'soon']", &["rabbitmq.retry_delays_seconds"]),
     ("[rabbitmq]", "[rabbitmq]\nretry_delays_seconds = [-5]", &["rabbitmq.retry_delays_seconds"]),
     ("[rabbitmq]", "[worker]\nmax_attempts = -1\n[rabbitmq]", &["worker.max_attempts"]),
-    ("account = \"eastmedia\"", "account = 'e'\napi_url = 'media.example'", &["sites.east.media.api_url"]),
+    ("account = \"eastmedia\"", "account = 'e'\napi_url = 'eastmedia'", &["sites.east.media.api_url"]),
     (
         "account = \"eastmedia\"",
         "account = 'e'\napi_url = 'ftp://media.example'",

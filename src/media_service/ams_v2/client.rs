@@ -10,11 +10,12 @@ use tokio::time::sleep;
 use url::Url;
 
 use super::classify::{CallError, classify};
+use super::identity::unauthorized_hint;
 use super::token::Tokens;
 use crate::failure::Failure;
 use crate::http::{AllowList, FullJitter, HttpClient, Method, Request, Response};
-use crate::model::SiteName;
-use crate::settings::{MediaSettings, Secret};
+use crate::model::{Cloud, SiteName};
+use crate::settings::{Identity, MediaSettings, Secret};
 
 /// The version that a new client sends (contract ams-v2, section 2.1).
 const API_VERSION: &str = "2.19";
@@ -59,19 +60,24 @@ struct Inner {
 }
 
 impl Client {
-    pub fn new(site: &SiteName, settings: &MediaSettings, http: HttpClient, tries: usize) -> Result<Self, Failure> {
-        let key = settings.key.clone().ok_or_else(|| {
-            let failure = Failure::permanent("no-media-key", "the media account has no key");
-            failure.with_hint("set media.key or media.key_file of this site").at_site(site)
-        })?;
-        let MediaSettings { account, token_url, scope, api_url, allowed_hosts, .. } = settings;
-        let front_door = as_root(api_url.clone());
+    pub fn new(
+        site: &SiteName,
+        cloud: Cloud,
+        settings: &MediaSettings,
+        http: HttpClient,
+        tries: usize,
+    ) -> Result<Self, Failure> {
+        let wrong = |(key, problem): (&str, String)| {
+            Failure::permanent("media-settings", format!("sites.{site}.{key} {problem}")).at_site(site)
+        };
+        let identity = settings.identity(cloud).map_err(|mut problems| wrong(problems.swap_remove(0)))?;
+        let front_door = as_root(settings.api_root(cloud).map_err(wrong)?);
         Ok(Self(Arc::new(Inner {
             site: site.clone(),
-            account: account.clone(),
-            tokens: Tokens::new(site.clone(), http.clone(), token_url, account, key, scope),
+            account: settings.account.clone(),
+            tokens: Tokens::new(site.clone(), http.clone(), identity),
             http,
-            allowed: AllowList::new(&front_door, allowed_hosts),
+            allowed: AllowList::new(&front_door, cloud, &settings.allowed_hosts),
             root: RwLock::new(front_door.clone()),
             front_door,
             tries,
@@ -139,9 +145,28 @@ impl Client {
                     token = self.0.tokens.renew(&token).await?;
                     token_is_new = true;
                 }
-                _ => return Err(classify(&call.name(), &response, token.expose(), &self.0.site)),
+                _ => return Err(self.refused(call, &response, &token)),
             }
         }
+    }
+
+    fn refused(&self, call: &Call, response: &Response, token: &Secret) -> CallError {
+        let mut error = classify(&call.name(), response, token.expose(), &self.0.site);
+        if response.status == 401
+            && let Some(hint) = unauthorized_hint(self.0.tokens.identity())
+        {
+            error.failure = error.failure.with_hint(hint);
+        }
+        error
+    }
+
+    /// Who asks for tokens and where, when one is had.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn verify_identity(&self) -> Result<&Identity, CallError> {
+        self.0.tokens.get().await?;
+        Ok(self.0.tokens.identity())
     }
 
     /// One request, one answer.

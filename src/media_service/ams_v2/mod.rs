@@ -8,6 +8,7 @@ mod encoding_jobs;
 mod endpoints;
 mod error_text;
 mod files;
+mod identity;
 mod locators;
 mod policies;
 mod request;
@@ -21,7 +22,7 @@ pub use endpoints::StreamingEndpoint;
 use self::client::Client;
 use crate::failure::Failure;
 use crate::http::HttpClient;
-use crate::model::SiteName;
+use crate::model::{Cloud, SiteName};
 use crate::settings::MediaSettings;
 
 /// One media service account. Cheap to clone; clones share connections, token and root.
@@ -31,18 +32,32 @@ pub struct AmsV2 {
 }
 
 impl AmsV2 {
-    /// Takes the account of `site`; nothing is sent yet. `tries` bounds each call in this process.
+    /// Takes the account of `site` in `cloud`; nothing is sent yet. `tries` bounds each call in this process.
     ///
     /// # Errors
-    /// `no-media-key` when the settings hold no key.
-    pub fn new(site: &SiteName, settings: &MediaSettings, http: HttpClient, tries: usize) -> Result<Self, Failure> {
-        Ok(Self { client: Client::new(site, settings, http, tries)? })
+    /// Permanent `media-settings` when the settings hold no identity or no address.
+    pub fn new(
+        site: &SiteName,
+        cloud: Cloud,
+        settings: &MediaSettings,
+        http: HttpClient,
+        tries: usize,
+    ) -> Result<Self, Failure> {
+        Ok(Self { client: Client::new(site, cloud, settings, http, tries)? })
     }
 
     /// The account's name.
     #[must_use]
     pub fn account(&self) -> &str {
         self.client.account()
+    }
+
+    /// Fetches a token, unless there is one. Says for people whose it is and where it comes from, without secrets.
+    ///
+    /// # Errors
+    /// Permanent `token-refused` when the token door refuses us; else as every call.
+    pub async fn verify_identity(&self) -> Result<String, Failure> {
+        Ok(self.client.verify_identity().await?.to_string())
     }
 
     /// Fetches a token, finds the root and reads once; changes nothing. Says for people what was reached.

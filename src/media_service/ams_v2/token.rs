@@ -1,22 +1,19 @@
-//! Tokens of the Access Control Service: fetched by one task at a time, kept until shortly before they expire
-//! (contract ams-v2, section 1.1).
+//! Tokens of either kind of door: fetched by one task at a time, kept until shortly before they expire (contract ams-v2,
+//! sections 1.1 and 1.2).
 
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
-use url::Url;
 
 use super::classify::{CallError, classify};
-use super::{resource, wire};
+use super::{identity, wire};
 use crate::failure::Failure;
 use crate::http::{HttpClient, Method, Request};
 use crate::model::SiteName;
-use crate::settings::Secret;
+use crate::settings::{Identity, Secret};
 
-/// The path of the token door below its base (contract ams-v2, section 1.1).
-const TOKEN_PATH: &str = "/v2/OAuth2-13";
 /// How long before its end a token is renewed, as the .NET SDK does; half of its life where that is shorter.
 const MARGIN: Duration = Duration::from_secs(600);
 /// The life of a token that does not say.
@@ -28,10 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Tokens {
     site: SiteName,
     http: HttpClient,
-    url: Url,
-    account: String,
-    key: Secret,
-    scope: String,
+    identity: Identity,
     /// Held while a token is fetched, so that one task fetches and the others wait for what it gets.
     cached: Mutex<Option<Token>>,
 }
@@ -50,9 +44,12 @@ struct Answer {
 }
 
 impl Tokens {
-    pub fn new(site: SiteName, http: HttpClient, base: &Url, account: &str, key: Secret, scope: &str) -> Self {
-        let scope = if scope.starts_with("urn:") { scope.to_owned() } else { format!("urn:{scope}") };
-        Self { site, http, url: token_url(base), account: account.to_owned(), key, scope, cached: Mutex::new(None) }
+    pub fn new(site: SiteName, http: HttpClient, identity: Identity) -> Self {
+        Self { site, http, identity, cached: Mutex::new(None) }
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// A token that is valid for some time yet.
@@ -89,54 +86,35 @@ impl Tokens {
     }
 
     async fn fetch(&self) -> Result<Token, CallError> {
-        let form = resource::form(&[
-            ("grant_type", "client_credentials"),
-            ("client_id", &self.account),
-            ("client_secret", self.key.expose()),
-            ("scope", &self.scope),
-        ]);
-        let request = Request::new(Method::POST, self.url.clone())
+        let form = identity::form(&self.identity, OffsetDateTime::now_utc()).map_err(|error| {
+            let failure = Failure::transient("assertion-not-signed", error.to_string());
+            CallError::before(failure.at_site(&self.site))
+        })?;
+        let request = Request::new(Method::POST, identity::token_url(&self.identity).clone())
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
-            .body(form);
+            .body(form.body);
         let before = Instant::now();
         let sent = self.http.send(request).await;
         let response = sent.map_err(|error| CallError::before(error.into_failure(&self.site)))?;
         if !response.is_success() {
-            let failure = classify("POST token", &response, self.key.expose(), &self.site).failure;
-            return Err(CallError::before(refusal(failure, response.status, &self.url)));
+            let mut failure = classify("POST token", &response, form.secret.expose(), &self.site).failure;
+            if let Some(hint) = identity::hint(&self.identity, &response) {
+                failure.code = "token-refused";
+                failure = failure.with_hint(hint);
+            }
+            return Err(CallError::before(failure));
         }
         let answer: Answer = serde_json::from_slice(&response.body).map_err(|error| {
             let unreadable = CallError::unreadable("POST token", &error, &self.site);
-            CallError::before(unreadable.failure.with_hint("check media.token_url"))
+            let hint = format!("check {}", identity::token_url_key(&self.identity));
+            CallError::before(unreadable.failure.with_hint(hint))
         })?;
-        tracing::debug!(site = %self.site, account = %self.account, "token fetched");
+        tracing::debug!(site = %self.site, identity = %self.identity, "token fetched");
         let life = life(&answer, OffsetDateTime::now_utc());
         let ends_at = before + life;
         Ok(Token { text: Secret::new(&answer.access_token), renew_at: ends_at - MARGIN.min(life / 2), ends_at })
     }
-}
-
-fn refusal(mut failure: Failure, status: u16, url: &Url) -> Failure {
-    let hint = match status {
-        400 | 401 => "check media.account and media.key".to_owned(),
-        300..=399 | 404 => format!("check media.token_url, now {url}"),
-        _ => return failure,
-    };
-    failure.code = "token-refused";
-    failure.with_hint(hint)
-}
-
-/// The address of the token door: the path is added unless it is there, compared in lower case.
-fn token_url(base: &Url) -> Url {
-    let mut url = base.clone();
-    let path = base.path().trim_end_matches('/');
-    let path = match path.to_ascii_lowercase().ends_with(&TOKEN_PATH.to_ascii_lowercase()) {
-        true => path.to_owned(),
-        false => format!("{path}{TOKEN_PATH}"),
-    };
-    url.set_path(&path);
-    url
 }
 
 /// What `expires_in` says, else what the token itself says in `ExpiresOn` (unix seconds).
@@ -153,18 +131,6 @@ fn life(answer: &Answer, now: OffsetDateTime) -> Duration {
 mod tests {
     use super::*;
     use time::macros::datetime;
-
-    #[test]
-    fn the_path_of_the_token_door_is_added_once() {
-        for (base, url) in [
-            ("https://acs.example", "https://acs.example/v2/OAuth2-13"),
-            ("https://acs.example/", "https://acs.example/v2/OAuth2-13"),
-            ("https://acs.example/V2/oauth2-13/", "https://acs.example/V2/oauth2-13"),
-            ("http://127.0.0.1:9/acs/", "http://127.0.0.1:9/acs/v2/OAuth2-13"),
-        ] {
-            assert_eq!(token_url(&Url::parse(base).unwrap()).as_str(), url);
-        }
-    }
 
     #[test]
     fn the_life_of_a_token_is_read_in_every_form() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use stream_replicator::http::HttpClient;
 use stream_replicator::media_service::ams_v2::AmsV2;
-use stream_replicator::model::AssetMark;
+use stream_replicator::model::{AssetMark, Cloud};
 use stream_replicator::settings::{HttpSettings, MediaSettings, Secret};
 use testbed::emulator::{AccountConfig, AccountHandle, DoorKind, Emulator, EmulatorConfig};
 use testbed::process::{ACCOUNTS, AZURITE_VARIABLE, Azurite};
@@ -70,15 +70,14 @@ impl World {
         let mut media = MediaSettings {
             account: account.to_owned(),
             key: Some(Secret::new(KEY)),
-            key_file: None,
-            token_url: self.emulator.acs_url().parse()?,
-            scope: "WindowsAzureMediaServices".to_owned(),
-            api_url: format!("{}/API", self.emulator.front_door_url()).parse()?,
+            token_url: Some(format!("{}/v2/OAuth2-13", self.emulator.acs_url()).parse()?),
+            api_url: Some(format!("{}/API", self.emulator.front_door_url()).parse()?),
             allowed_hosts: vec!["127.0.0.1".to_owned()],
+            ..MediaSettings::default()
         };
         change(&mut media);
         let site = account.parse().map_err(anyhow::Error::msg)?;
-        Ok(AmsV2::new(&site, &media, HttpClient::new(&http)?, tries)?)
+        Ok(AmsV2::new(&site, Cloud::Global, &media, HttpClient::new(&http)?, tries)?)
     }
 
     /// How many requests a door has had.
