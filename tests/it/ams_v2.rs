@@ -3,6 +3,7 @@
 mod answers;
 mod assets;
 mod calls;
+mod identity;
 mod jobs_and_endpoints;
 mod limits;
 mod locators;

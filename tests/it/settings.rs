@@ -1,5 +1,7 @@
 //! Settings: four layers, checked at the start, wrong ones named with exit code 64, never a secret in an error.
 
+mod clouds;
+
 use std::collections::HashMap;
 use std::path::Path;
 

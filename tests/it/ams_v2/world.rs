@@ -28,6 +28,11 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Result<Self> {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same, the emulator's configuration changed.
+    pub async fn start_with(change: impl FnOnce(&mut EmulatorConfig)) -> Result<Self> {
         let azurite = azurite().await?;
         let storage = |at: usize| {
             let (name, key) = ACCOUNTS[at];
@@ -38,7 +43,9 @@ impl World {
             AccountConfig::new(NEIGHBOUR, KEY, "west", storage(0)?),
             AccountConfig::new(EAST, KEY, "east", storage(1)?),
         ];
-        Ok(Self { emulator: Emulator::start(EmulatorConfig { accounts, ..EmulatorConfig::default() }).await? })
+        let mut config = EmulatorConfig { accounts, ..EmulatorConfig::default() };
+        change(&mut config);
+        Ok(Self { emulator: Emulator::start(config).await? })
     }
 
     pub fn account(&self, name: &str) -> AccountHandle {

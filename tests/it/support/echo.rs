@@ -67,7 +67,7 @@ async fn serve(stream: TcpStream, padding: usize, requests: Arc<Mutex<Vec<String
 /// The token door refuses in its own words, the REST service breaks down, and the blob service does not like the signature.
 fn refusal(target: &str, head: &str, body: &str, padding: usize) -> (u16, &'static str, String) {
     let pad = "x".repeat(padding);
-    if target.contains("OAuth2") {
+    if target.to_ascii_lowercase().contains("oauth2") {
         let text = format!("{pad} {body} or {}", percent_decode_str(body).decode_utf8_lossy());
         return (401, "application/json", json!({ "error": "invalid_client", "error_description": text }).to_string());
     }

@@ -1,0 +1,214 @@
+//! Clouds and identities: every address has a preset, every one can be set, and what does not fit is named.
+
+use anyhow::{Context, Result};
+use stream_replicator::settings::Settings;
+use testbed::emulator::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
+
+use super::{GOOD, load_text};
+
+const EAST_KEY: &str = "key = \"media key\"";
+const PRINCIPAL: &str = "tenant = ' t.example '\nclient_id = 'app'\nclient_secret = 'hunter2 secret'";
+
+/// Good settings with the cloud of `east` and other keys in place of its media key.
+fn text(cloud: &str, media: &str) -> String {
+    let text = GOOD.replace("[sites.east]\n", &format!("[sites.east]\ncloud = '{cloud}'\n"));
+    text.replace(EAST_KEY, media)
+}
+
+/// The effective settings below `sites.east`.
+fn of_east(settings: &Settings, key: &str) -> Option<String> {
+    let start = format!("sites.east.{key} = ");
+    let lines = settings.to_lines();
+    lines.iter().find_map(|line| line.strip_prefix(&start)).map(|value| value.trim_matches('"').to_owned())
+}
+
+/// What is wrong, one problem a line.
+fn problem(text: &str) -> Result<String> {
+    let error = load_text(text, &[])?.err().with_context(|| format!("is taken: {text}"))?.to_string();
+    anyhow::ensure!(!error.contains("hunter"), "a secret is in the error: {error}");
+    Ok(error)
+}
+
+#[test]
+fn a_cloud_gives_every_address_that_is_not_set() -> Result<()> {
+    for (cloud, media, expected) in [
+        (
+            "global",
+            EAST_KEY.to_owned(),
+            [
+                ("media.token_url", "https://wamsprodglobal001acs.accesscontrol.windows.net/v2/OAuth2-13"),
+                ("media.scope", "urn:WindowsAzureMediaServices"),
+                ("media.api_url", "https://media.windows.net/API/"),
+                ("storage.blob_url", "https://eaststorage.blob.core.windows.net/"),
+            ],
+        ),
+        (
+            "china",
+            EAST_KEY.to_owned(),
+            [
+                ("media.token_url", "https://wamsprodglobal001acs.accesscontrol.chinacloudapi.cn/v2/OAuth2-13"),
+                ("media.scope", "urn:WindowsAzureMediaServices"),
+                ("media.api_url", "https://media.chinacloudapi.cn/api/"),
+                ("storage.blob_url", "https://eaststorage.blob.core.chinacloudapi.cn/"),
+            ],
+        ),
+        (
+            "china",
+            PRINCIPAL.to_owned(),
+            [
+                ("media.authority_url", "https://login.chinacloudapi.cn/"),
+                ("media.resource", "https://rest.media.chinacloudapi.cn"),
+                ("media.api_url", "https://media.chinacloudapi.cn/api/"),
+                ("storage.blob_url", "https://eaststorage.blob.core.chinacloudapi.cn/"),
+            ],
+        ),
+        (
+            "us-gov",
+            format!("{PRINCIPAL}\nregion = 'USGov Virginia'"),
+            [
+                ("media.authority_url", "https://login.microsoftonline.us/"),
+                ("media.resource", "https://rest.media.usgovcloudapi.net"),
+                ("media.api_url", "https://eastmedia.restv2.usgovvirginia.media.usgovcloudapi.net/api/"),
+                ("storage.blob_url", "https://eaststorage.blob.core.usgovcloudapi.net/"),
+            ],
+        ),
+        (
+            "germany",
+            format!("{PRINCIPAL}\nregion = 'germanycentral-2'"),
+            [
+                ("media.authority_url", "https://login.microsoftonline.de/"),
+                ("media.resource", "https://rest.media.cloudapi.de"),
+                ("media.api_url", "https://eastmedia.restv2.germanycentral-2.media.cloudapi.de/api/"),
+                ("storage.blob_url", "https://eaststorage.blob.core.cloudapi.de/"),
+            ],
+        ),
+    ] {
+        let settings = load_text(&text(cloud, &media), &[])??;
+        for (key, value) in expected {
+            assert_eq!(of_east(&settings, key).as_deref(), Some(value), "{cloud}: {key}");
+        }
+        assert_eq!(of_east(&settings, "cloud").as_deref(), Some(cloud));
+    }
+    assert_eq!(of_east(&load_text(GOOD, &[])??, "cloud").as_deref(), Some("global"), "by default");
+    Ok(())
+}
+
+#[test]
+fn what_is_set_goes_before_the_cloud_and_is_taken_as_people_paste_it() -> Result<()> {
+    let acs = format!("{EAST_KEY}\ntoken_url = ' acs.example/V2/ '\nscope = ' WindowsAzureMediaServices '");
+    let acs = format!("{acs}\napi_url = 'media.example'\nregion = 'West Europe'");
+    let entra = format!("{PRINCIPAL}\nauthority_url = 'https://login.example/T.example/oauth2/v2.0/token'");
+    let entra = format!("{entra}\nresource = 'https://r.example'\napi_url = 'https://media.example//API'");
+    for (media, expected) in [
+        (
+            acs,
+            [
+                ("media.token_url", "https://acs.example/v2/OAuth2-13"),
+                ("media.scope", "urn:WindowsAzureMediaServices"),
+                ("media.api_url", "https://media.example/api/"),
+            ],
+        ),
+        (
+            entra,
+            [
+                ("media.authority_url", "https://login.example/T.example/"),
+                ("media.resource", "https://r.example"),
+                ("media.api_url", "https://media.example/API/"),
+            ],
+        ),
+    ] {
+        let text =
+            text("china", &media).replace("cloud = 'china'", "cloud = 'china'\nstreaming_url = 'cdn.example/east'");
+        let text = text.replace("\"eaststorage\"", "\"eaststorage\"\nblob_url = 'b.example'");
+        let settings = load_text(&text, &[])??;
+        let always = [("streaming_url", "https://cdn.example/east/"), ("storage.blob_url", "https://b.example/")];
+        for (key, value) in expected.into_iter().chain(always) {
+            assert_eq!(of_east(&settings, key).as_deref(), Some(value), "{key}");
+        }
+    }
+    Ok(())
+}
+
+/// Cloud and keys in place of the media key, and what the error must name.
+const WRONG: [(&str, &str, &[&str]); 23] = [
+    ("mars", EAST_KEY, &["sites.east.cloud", "'mars'"]),
+    ("us-gov", EAST_KEY, &["sites.east.media.key: cloud 'us-gov' never had ACS", "media.tenant"]),
+    ("germany", EAST_KEY, &["sites.east.media.key: cloud 'germany' never had ACS", "sites.east.media.api_url"]),
+    ("us-gov", PRINCIPAL, &["sites.east.media.api_url: is missing", "media.region"]),
+    ("germany", "", &["sites.east.media.tenant: is missing", "media.certificate_file"]),
+    ("global", "", &["sites.east.media.key: is missing", "key_file", "media.tenant", "media.client_secret"]),
+    ("global", "key = 'k'\ntenant = 't'", &["sites.east.media.key", "media.tenant", "not both"]),
+    ("global", "key = 'k'\nresource = 'r'", &["sites.east.media.key", "media.resource"]),
+    ("global", "tenant = 't'", &["media.client_id: is missing", "media.client_secret: is missing", "certificate_file"]),
+    ("global", "client_id = 'c'\nclient_secret = 'hunter2'", &["sites.east.media.tenant: is missing"]),
+    (
+        "global",
+        "tenant = ''\nclient_id = ''\nclient_secret = ''",
+        &["tenant: must not", "id: must not", "secret: must not"],
+    ),
+    ("global", "tenant = 'https://login/t'\nclient_id = 'c'\nclient_secret = 's'", &["media.tenant: must be a domain"]),
+    ("global", "tenant = 't'\nclient_id = 'c'\nclient_secret_file = '/nowhere/x'", &["client_secret: file /nowhere/x"]),
+    (
+        "global",
+        "tenant = 't'\nclient_id = 'c'\nclient_secret = 's'\ntoken_url = 'a.example'",
+        &["media.token_url", "remove"],
+    ),
+    (
+        "global",
+        "tenant = 't'\nclient_id = 'c'\ncertificate_file = '/nowhere/x'",
+        &["media.certificate_file: file /nowhere/x"],
+    ),
+    (
+        "global",
+        "tenant = 't'\nclient_id = 'c'\nclient_secret = 's'\nauthority_url = 'login.microsoftonline.com/other.example'",
+        &["media.authority_url", "another tenant"],
+    ),
+    ("global", "key = 'k'\ntoken_url = 'acs'", &["sites.east.media.token_url", "https://"]),
+    ("global", "key = 'k'\ntoken_url = 'https://u:hunter2@acs.example'", &["sites.east.media.token_url", "password"]),
+    ("global", "key = 'k'\ntoken_url = 'https://acs.example?x=hunter2'", &["sites.east.media.token_url", "query"]),
+    ("global", "key = 'k'\nscope = 'urn:'", &["sites.east.media.scope", "empty"]),
+    ("global", "key = 'k'\napi_url = 'https://media.windows.net/api/Assets'", &["sites.east.media.api_url", "/api/"]),
+    ("global", "key = 'k'\nregion = 'west/europe'", &["sites.east.media.region", "westeurope-2"]),
+    ("global", "key = 'k'\nregion = ''", &["sites.east.media.region"]),
+];
+
+#[test]
+fn clouds_and_identities_that_do_not_fit_are_named() -> Result<()> {
+    for (cloud, media, named) in WRONG {
+        let error = problem(&text(cloud, media))?;
+        for word in named {
+            assert!(error.contains(word), "'{word}' is not named for {cloud}, {media}\n{error}");
+        }
+    }
+    let odd_account = text("global", &format!("{EAST_KEY}\nregion = 'x'")).replace("\"eastmedia\"", "'east-media'");
+    assert!(problem(&odd_account)?.contains("sites.east.media.account: must be 3 to 24 letters and digits"));
+    Ok(())
+}
+
+#[test]
+fn a_certificate_is_looked_at_when_the_settings_are_loaded() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("client.pem");
+    let media = format!("tenant = 't'\nclient_id = 'c'\ncertificate_file = '{}'", file.display());
+    let text = text("china", &media);
+    let key_of_another_kind = "-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----\n";
+    let encrypted = TEST_KEY_PEM.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    for (pem, told) in [
+        ("hunter2", "holds no certificate"),
+        (TEST_KEY_PEM, "holds no certificate"),
+        (TEST_CERTIFICATE_PEM, "holds no private key"),
+        (&format!("{TEST_CERTIFICATE_PEM}{encrypted}"), "encrypted"),
+        (&format!("{TEST_CERTIFICATE_PEM}{key_of_another_kind}"), "RSA"),
+    ] {
+        std::fs::write(&file, pem)?;
+        let error = problem(&text)?;
+        assert!(error.starts_with("sites.east.media.certificate_file: file ") && error.contains(told), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    std::fs::write(&file, format!("{TEST_KEY_PEM}{TEST_CERTIFICATE_PEM}"))?;
+    let settings = load_text(&text, &[])??;
+    let shown = format!("{:?}{}", settings, settings.to_lines().join("\n"));
+    let of_key: Vec<_> = TEST_KEY_PEM.lines().filter(|line| !line.starts_with("---")).collect();
+    assert!(!of_key.iter().any(|line| shown.contains(line)), "{shown}");
+    Ok(())
+}
