@@ -20,10 +20,11 @@ impl HttpClient {
     /// A client with the limits of `settings`.
     ///
     /// # Errors
-    /// When the system's TLS trust cannot be loaded.
+    /// When the system's TLS trust or the file `http.ca_file` cannot be loaded.
     pub fn new(settings: &HttpSettings) -> Result<Self, HttpSetupError> {
         let timeout = Duration::from_secs(settings.timeout_seconds);
-        let client = builder(settings, timeout).build().map_err(|error| HttpSetupError(error.to_string()))?;
+        let builder = reach(builder(settings, timeout), settings)?;
+        let client = builder.build().map_err(|error| HttpSetupError(error.to_string()))?;
         Ok(Self { client, max_response_bytes: settings.max_response_bytes })
     }
 
@@ -64,6 +65,19 @@ pub(super) fn builder(settings: &HttpSettings, timeout: Duration) -> reqwest::Cl
         .no_proxy()
         .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
         .timeout(timeout)
+}
+
+/// Adds the authorities that are trusted besides the machine's, and the hosts that the DNS is not asked for.
+pub(super) fn reach(
+    mut builder: reqwest::ClientBuilder,
+    settings: &HttpSettings,
+) -> Result<reqwest::ClientBuilder, HttpSetupError> {
+    for (host, address) in &settings.resolve.0 {
+        builder = builder.resolve(host, *address);
+    }
+    let roots = settings.extra_roots().map_err(HttpSetupError)?;
+    let roots = roots.iter().map(|root| reqwest::Certificate::from_der(root)).collect::<Result<Vec<_>, _>>();
+    Ok(builder.tls_certs_merge(roots.map_err(|error| HttpSetupError(error.to_string()))?))
 }
 
 fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, &'static str> {

@@ -25,14 +25,13 @@ impl StorageTransport {
     pub fn new(settings: &HttpSettings) -> Result<Self, Failure> {
         super::install_tls_provider();
         let call_timeout = Duration::from_secs(settings.storage_timeout_seconds);
-        let client = reqwest::Client::builder()
+        let cannot = || Failure::permanent("http-client", "no HTTP client for storage calls can be built");
+        let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
             .timeout(call_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| {
-                Failure::permanent("http-client", "no HTTP client for storage calls can be built").with_source(error)
-            })?;
+            .redirect(reqwest::redirect::Policy::none());
+        let builder = super::client::reach(builder, settings).map_err(|error| cannot().with_source(error))?;
+        let client = builder.build().map_err(|error| cannot().with_source(error))?;
         Ok(Self { transport: Transport::new(Arc::new(client)), tries: settings.tries, call_timeout })
     }
 

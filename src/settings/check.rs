@@ -61,6 +61,7 @@ fn numbers(settings: &Settings) -> Vec<Problem> {
     ];
     let zeros = positive.into_iter().filter(|(_, value)| *value == 0);
     let mut found: Vec<_> = zeros.map(|(key, _)| Problem::new(key, "must be at least 1")).collect();
+    found.extend(settings.http.extra_roots().err().map(|problem| Problem::new("http.ca_file", problem)));
     if !settings.replication.probe_path.starts_with('/') {
         found.push(Problem::new("replication.probe_path", "must begin with a slash"));
     }

@@ -15,7 +15,7 @@ mod worker;
 
 pub use certificate::{CannotSign, ClientCertificate};
 pub use check::Problem;
-pub use http::HttpSettings;
+pub use http::{HttpSettings, Resolve};
 pub use identity::{Credential, Identity};
 pub use layers::{SettingsError, load};
 pub use media::MediaSettings;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stream_replicator::failure::FailureKind;
 use stream_replicator::http::{HttpClient, HttpErrorKind, Method, Request};
-use stream_replicator::settings::HttpSettings;
+use stream_replicator::settings::{HttpSettings, Resolve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
@@ -43,6 +43,8 @@ fn settings(timeout_seconds: u64) -> HttpSettings {
         storage_timeout_seconds: 5,
         max_response_bytes: 1000,
         tries: 1,
+        ca_file: None,
+        resolve: Resolve::default(),
     }
 }
 
@@ -89,5 +91,23 @@ async fn what_may_have_happened_is_told_apart_without_secrets() {
         assert_eq!((failure.code, failure.retry_after()), (code, None::<Duration>));
         let is_permanent = failure.kind == FailureKind::Permanent;
         assert_eq!(is_permanent, code == "answer-too-large");
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_the_settings_is_not_asked_of_the_dns() {
+    for explicit_port in [false, true] {
+        let (url, serving) = serve(Does::Answers(answer("200 OK", 1))).await.unwrap();
+        let port = url.port().unwrap();
+        let (there, host) = match explicit_port {
+            false => (format!("127.0.0.1:{port}"), "far.invalid".to_owned()),
+            true => ("127.0.0.1:1".to_owned(), format!("far.invalid:{port}")),
+        };
+        let mut settings = settings(30);
+        settings.resolve.0.insert("far.invalid".to_owned(), there.parse().unwrap());
+        let url = Url::parse(&format!("http://{host}/path")).unwrap();
+        let response = HttpClient::new(&settings).unwrap().send(Request::new(Method::GET, url)).await.unwrap();
+        assert_eq!(response.status, 200);
+        assert!(serving.await.unwrap().contains(&format!("host: {host}\r\n")), "the URL's own host is named");
     }
 }

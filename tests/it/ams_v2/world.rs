@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use stream_replicator::http::HttpClient;
 use stream_replicator::media_service::ams_v2::AmsV2;
 use stream_replicator::model::{AssetMark, Cloud};
-use stream_replicator::settings::{HttpSettings, MediaSettings, Secret};
+use stream_replicator::settings::{HttpSettings, MediaSettings, Resolve, Secret};
 use testbed::emulator::{AccountConfig, AccountHandle, DoorKind, Emulator, EmulatorConfig};
 use testbed::process::{ACCOUNTS, AZURITE_VARIABLE, Azurite};
 use testbed::storage::Storage;
@@ -73,6 +73,8 @@ impl World {
             storage_timeout_seconds: 30,
             max_response_bytes: 16 << 20,
             tries,
+            ca_file: None,
+            resolve: Resolve::default(),
         };
         let mut media = MediaSettings {
             account: account.to_owned(),

@@ -9,7 +9,7 @@ use stream_replicator::blob_store::BlobAccount;
 use stream_replicator::failure::Failure;
 use stream_replicator::http::StorageTransport;
 use stream_replicator::model::Blob;
-use stream_replicator::settings::{HttpSettings, Secret, StorageAccess, StorageSettings};
+use stream_replicator::settings::{HttpSettings, Resolve, Secret, StorageAccess, StorageSettings};
 use testbed::process::shared;
 use testbed::storage::{PutOptions, Storage};
 use url::Url;
@@ -89,6 +89,8 @@ pub fn settings() -> HttpSettings {
         storage_timeout_seconds: 10,
         max_response_bytes: 1024 * 1024,
         tries: 3,
+        ca_file: None,
+        resolve: Resolve::default(),
     }
 }
 

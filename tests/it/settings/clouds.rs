@@ -212,3 +212,50 @@ fn a_certificate_is_looked_at_when_the_settings_are_loaded() -> Result<()> {
     assert!(!of_key.iter().any(|line| shown.contains(line)), "{shown}");
     Ok(())
 }
+
+#[test]
+fn hosts_may_be_resolved_by_the_settings_in_every_form() -> Result<()> {
+    let with = |http: &str| format!("{http}\n{GOOD}");
+    let table = "[http.resolve]\n'Media.Example' = '10.0.0.7:8443'\n\"b.example\" = ' ::1 '";
+    let list = "[http]\nresolve = ['media.example=10.0.0.7:8443', ' b.example = [::1]:0 ']";
+    let environment = [("STREAM_REPLICATOR__HTTP__RESOLVE", "media.example=10.0.0.7:8443, b.example=::1,")];
+    for (text, environment) in [(with(table), &[][..]), (with(list), &[]), (GOOD.to_owned(), &environment)] {
+        let resolve = load_text(&text, environment)??.http.resolve.0;
+        let resolve: Vec<_> = resolve.iter().map(|(host, address)| format!("{host} {address}")).collect();
+        assert_eq!(resolve, ["b.example [::1]:0", "media.example 10.0.0.7:8443"], "{text}");
+    }
+    for (http, named) in [
+        ("resolve = ['media.example']", "'media.example' is not host=ip:port"),
+        ("resolve = ['media.example=there']", "'there' is not where 'media.example' may be"),
+        ("resolve = ['media.example:443=10.0.0.7']", "'media.example:443' is not the name of a host"),
+        ("resolve = ['https://media.example=10.0.0.7']", "is not the name of a host"),
+        ("resolve = ['a=10.0.0.7', 'A=10.0.0.8']", "names 'a' twice"),
+        ("resolve = 7", "http.resolve"),
+        ("ca_file = '/nowhere/ca'", "http.ca_file: file /nowhere/ca cannot be read"),
+    ] {
+        let error = problem(&with(&format!("[http]\n{http}")))?;
+        assert!(error.contains("http.") && error.contains(named), "{http}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_of_authorities_is_looked_at_when_the_settings_are_loaded() -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let text = format!("[http]\nca_file = '{}'\n{GOOD}", file.path().display());
+    let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let garbled = "-----BEGIN CERTIFICATE-----\nhunter2!\n-----END CERTIFICATE-----\n";
+    for (pem, told) in [
+        ("", "holds no certificate"),
+        (broken, "unusable certificate"),
+        (garbled, "not readable"),
+        (TEST_KEY_PEM, "holds no"),
+    ] {
+        std::fs::write(file.path(), pem)?;
+        let error = problem(&text)?;
+        assert!(error.starts_with("http.ca_file: file ") && error.contains(told), "{error}");
+    }
+    std::fs::write(file.path(), TEST_CERTIFICATE_PEM)?;
+    assert_eq!(load_text(&text, &[])??.http.extra_roots().map_err(anyhow::Error::msg)?.len(), 1);
+    Ok(())
+}
