@@ -10,8 +10,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::BlobAccount;
+use super::Account;
 use super::sas::{Grant, Signer};
+use crate::settings::Secret;
 
 /// What stays as it is in the path of a blob's URL: RFC 3986's unreserved characters and the slash.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -19,7 +20,9 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 /// A container and the right to use it. Cheap to clone.
 #[derive(Clone)]
 pub struct Container {
-    pub(super) account: BlobAccount,
+    pub(super) account: Account,
+    /// The account's address, without a slash at the end.
+    pub(super) endpoint: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) access: Access,
 }
@@ -29,6 +32,8 @@ pub struct Container {
 pub(super) enum Access {
     /// The account's key: every request is signed for itself, with the least permission that it needs.
     Key(Arc<Signer>),
+    /// A signature that somebody else made, as the query of a URL: the same for every request.
+    Sas(Secret),
 }
 
 impl fmt::Debug for Container {
@@ -50,10 +55,11 @@ impl Container {
         if let Some(name) = grant.blob() {
             path = format!("{path}/{}", utf8_percent_encode(name, KEPT));
         }
-        let query = match &self.access {
-            Access::Key(signer) => signer.sign(&self.name, grant, OffsetDateTime::now_utc()),
+        let query: &str = match &self.access {
+            Access::Key(signer) => &signer.sign(&self.name, grant, OffsetDateTime::now_utc()),
+            Access::Sas(query) => query.expose(),
         };
-        Ok(Url::parse(&format!("{}/{path}?{query}", self.account.endpoint))?)
+        Ok(Url::parse(&format!("{}/{path}?{query}", self.endpoint))?)
     }
 
     pub(super) fn client(&self, grant: Grant<'_>) -> azure_core::Result<BlobContainerClient> {

@@ -7,6 +7,7 @@ mod lease;
 mod listing;
 mod retry;
 mod sas;
+mod sas_storage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use url::Url;
 
 pub use container::Container;
 pub use lease::{Acquired, LEASE_SECONDS, Marker};
+pub use sas_storage::SasStorage;
 
 use crate::failure::Failure;
 use crate::http::StorageTransport;
@@ -34,21 +36,34 @@ const CHECKED_CONTAINER: &str = "stream-replicator-check";
 /// Blobs per page of a listing; the service gives no more (List Blobs, Azure Blob REST).
 const PAGE_SIZE: u16 = 5000;
 
-/// One storage account, used with its key. Every request is signed for itself, with the least permission that it needs.
-#[derive(Clone)]
-pub struct BlobAccount {
+/// What all calls to one storage account share, whatever gives the right to make them.
+#[derive(Debug, Clone)]
+struct Account {
     site: SiteName,
-    endpoint: Arc<str>,
-    signer: Arc<Signer>,
     transport: StorageTransport,
     page_size: u16,
     lacks_put_from_url: Arc<AtomicBool>,
 }
 
+impl Account {
+    fn new(site: &SiteName, transport: &StorageTransport) -> Self {
+        let (site, transport) = (site.clone(), transport.clone());
+        Self { site, transport, page_size: PAGE_SIZE, lacks_put_from_url: Arc::default() }
+    }
+}
+
+/// One storage account, used with its key. Every request is signed for itself, with the least permission that it needs.
+#[derive(Clone)]
+pub struct BlobAccount {
+    account: Account,
+    endpoint: Arc<str>,
+    signer: Arc<Signer>,
+}
+
 impl fmt::Debug for BlobAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobAccount")
-            .field("site", &self.site)
+            .field("site", &self.account.site)
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
@@ -78,26 +93,28 @@ impl BlobAccount {
         let signer = Signer::new(account, key, sas_validity, endpoint.scheme() == "https")
             .ok_or_else(|| wrong("key", "is not base64: copy the account key as the portal shows it"))?;
         Ok(Self {
-            site: site.clone(),
+            account: Account::new(site, transport),
             endpoint: endpoint.as_str().trim_end_matches('/').into(),
             signer: Arc::new(signer),
-            transport: transport.clone(),
-            page_size: PAGE_SIZE,
-            lacks_put_from_url: Arc::default(),
         })
     }
 
     /// Lists with fewer blobs per page than the service's 5000.
     #[must_use]
     pub fn with_page_size(mut self, blobs: u16) -> Self {
-        self.page_size = blobs.clamp(1, PAGE_SIZE);
+        self.account.page_size = blobs.clamp(1, PAGE_SIZE);
         self
     }
 
     /// One of its containers, which need not exist.
     #[must_use]
     pub fn container(&self, name: &str) -> Container {
-        Container { account: self.clone(), name: name.into(), access: Access::Key(Arc::clone(&self.signer)) }
+        Container {
+            account: self.account.clone(),
+            endpoint: Arc::clone(&self.endpoint),
+            name: name.into(),
+            access: Access::Key(Arc::clone(&self.signer)),
+        }
     }
 
     /// Looks whether the service answers and takes our key. Tries once and changes nothing.
@@ -116,7 +133,7 @@ impl BlobAccount {
         match looked.map_err(Refusal::from) {
             Ok(_) => Ok(()),
             Err(refusal) if refusal.is_container_absent() => Ok(()),
-            Err(refusal) => Err(refusal.failure("looking at the storage account").at_site(&self.site)),
+            Err(refusal) => Err(refusal.failure("looking at the storage account").at_site(&self.account.site)),
         }
     }
 }
