@@ -7,5 +7,6 @@ mod identity;
 mod jobs_and_endpoints;
 mod limits;
 mod locators;
+mod sas_locators;
 mod wire;
 mod world;

@@ -145,6 +145,14 @@ impl AmsV2 {
         Ok(self.client.delete(key("Assets", id)).await?)
     }
 
+    /// The ids of the replica assets that carry `mark`, the oldest first; several only while a race is decided.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn find_replica_assets(&self, mark: &AssetMark) -> Result<Vec<String>, Failure> {
+        Ok(self.find_marked(mark).await?.into_iter().map(|row| row.id).collect())
+    }
+
     /// The assets that carry our mark, the oldest first. The service compares as SQL does and line breaks in a query are
     /// risky, so it gets the mark without its line break and we compare again.
     async fn find_marked(&self, mark: &AssetMark) -> Result<Vec<AssetRow>, Failure> {

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::classify::CallError;
-use super::policies::minutes_covering;
+use super::policies::{Permissions, minutes_covering};
 use super::resource::key;
-use super::wire::{LocatorRow, TYPE_ON_DEMAND_ORIGIN};
+use super::wire::{LocatorRow, TYPE_ON_DEMAND_ORIGIN, TYPE_SAS};
 use super::{AmsV2, dates};
 use crate::failure::Failure;
 use crate::model::{LocatorId, StreamingLocator};
@@ -82,7 +82,7 @@ impl AmsV2 {
                 return Ok(found);
             }
             let span = expires - start.unwrap_or_else(OffsetDateTime::now_utc);
-            body["AccessPolicyId"] = self.ensure_read_policy(minutes_covering(span)).await?.into();
+            body["AccessPolicyId"] = self.ensure_policy(Permissions::Read, minutes_covering(span)).await?.into();
             let error = match self.client.create::<LocatorRow>("Locators", body.clone()).await {
                 Ok(row) => match streaming(row) {
                     Some(made) => return Ok(made),
@@ -122,17 +122,28 @@ impl AmsV2 {
             let failure = Failure::permanent("locator-taken-by-other-account", message);
             return Err(failure.with_hint(hint).at_site(self.client.site()));
         }
-        let rows = self.list_locator_rows(asset_id).await?;
-        if rows.len() >= MAX_LOCATORS {
-            let message = format!("asset {asset_id} has {} locators, which is all it can have", rows.len());
-            let hint = "delete locators of this asset that nobody uses, such as old shared access signatures";
-            return Err(Failure::permanent("too-many-locators", message).with_hint(hint).at_site(self.client.site()));
-        }
+        self.verify_room(asset_id, &self.list_locator_rows(asset_id).await?)?;
         // Either reads lag behind a locator that another run has just made, or the service cannot use the storage account.
+        Ok(self.locator_conflict(id, &error))
+    }
+
+    /// Says yes while an asset with these locators may have one more.
+    pub(super) fn verify_room(&self, asset_id: &str, rows: &[LocatorRow]) -> Result<(), Failure> {
+        if rows.len() < MAX_LOCATORS {
+            return Ok(());
+        }
+        let message = format!("asset {asset_id} has {} locators, which is all it can have", rows.len());
+        let these = rows.iter().map(told).collect::<Vec<_>>().join("; ");
+        let hint = format!("delete those of this asset's locators that nobody uses: {these}");
+        Err(Failure::permanent("too-many-locators", message).with_hint(hint).at_site(self.client.site()))
+    }
+
+    /// A 409 that nothing explains.
+    pub(super) fn locator_conflict(&self, id: LocatorId, error: &CallError) -> Failure {
         let hint = "if it goes on: check that the asset's container exists and that the media account holds the current \
                     storage key";
         let message = format!("locator {id} cannot be made yet: {}", error.failure.message);
-        Ok(Failure::transient("locator-conflict", message).with_hint(hint).at_site(self.client.site()))
+        Failure::transient("locator-conflict", message).with_hint(hint).at_site(self.client.site())
     }
 
     /// Puts the validity right: what a policy gives drifts from what is asked for (contract ams-v2, section 8).
@@ -197,6 +208,24 @@ impl AmsV2 {
         let message = format!("locator {id} is not to be seen yet after it was made");
         Failure::needs_more_time("locator-not-visible", message, LAG).at_site(self.client.site())
     }
+}
+
+/// A locator for people, without what gives access.
+fn told(row: &LocatorRow) -> String {
+    /// Of a name, in characters; it may be 4000 long (contract ams-v2, section 3).
+    const LONGEST_NAME: usize = 40;
+    let kind = match row.r#type {
+        Some(TYPE_ON_DEMAND_ORIGIN) => "streaming",
+        Some(TYPE_SAS) => "SAS",
+        _ => "unknown",
+    };
+    let name: String = row.name.iter().flat_map(|name| name.chars()).map(shown).take(LONGEST_NAME).collect();
+    let until = row.expiration_date_time.map(|expires| format!(" until {}", dates::format(expires)));
+    format!("{kind} {} '{name}'{}", row.id, until.unwrap_or_default())
+}
+
+fn shown(letter: char) -> char {
+    if letter.is_control() { '?' } else { letter }
 }
 
 fn streaming(row: LocatorRow) -> Option<StreamingLocator> {

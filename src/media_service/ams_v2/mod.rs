@@ -13,11 +13,13 @@ mod locators;
 mod policies;
 mod request;
 mod resource;
+mod sas_locators;
 mod token;
 mod wire;
 
 pub use encoding_jobs::{EncodingJob, EncodingState};
 pub use endpoints::StreamingEndpoint;
+pub use sas_locators::{SasLocator, SasPurpose};
 
 use self::client::Client;
 use crate::failure::Failure;

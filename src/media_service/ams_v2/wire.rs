@@ -62,9 +62,12 @@ pub struct FileRow {
     pub mime_type: Option<String>,
 }
 
+/// The locator's type that is a shared access signature of the asset's container (contract ams-v2, section 3).
+pub const TYPE_SAS: i64 = 1;
 /// The locator's type that is an address for players (contract ams-v2, section 3).
 pub const TYPE_ON_DEMAND_ORIGIN: i64 = 2;
 
+/// Never `Debug`: path and component of a SAS locator are secrets.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct LocatorRow {
@@ -77,6 +80,8 @@ pub struct LocatorRow {
     #[serde(default, deserialize_with = "dates::lenient")]
     pub expiration_date_time: Option<OffsetDateTime>,
     pub path: Option<String>,
+    pub base_uri: Option<String>,
+    pub content_access_component: Option<String>,
     pub name: Option<String>,
 }
 
