@@ -207,10 +207,19 @@ async fn a_copy_without_end_can_be_aborted_and_done_again() -> Result<()> {
     for _ in 0..5 {
         ensure!(world.copy_status("a.mp4").await?.0 == "pending");
     }
-    let mut abort = world.east.blob_url(&world.container, "a.mp4", Some(&world.sas(&world.east)));
-    abort.query_pairs_mut().append_pair("comp", "copy").append_pair("copyid", headers["x-ms-copy-id"].to_str()?);
-    let request = world.http.put(abort).header("content-length", "0").header("x-ms-copy-action", "abort");
-    ensure!(request.send().await?.status() == 204);
+    let head = world.http.head(world.east.blob_url(&world.container, "a.mp4", Some(&world.sas(&world.east))));
+    let seen = head.send().await?;
+    ensure!(seen.headers()["x-ms-copy-progress"] == "6/10", "a byte for each look: {:?}", seen.headers());
+    ensure!(seen.headers()["x-ms-copy-source"].to_str()?.starts_with(world.west.endpoint().as_str()));
+    ensure!(seen.headers()["x-ms-copy-id"] == headers["x-ms-copy-id"]);
+    let mut answers = Vec::new();
+    for id in ["another", headers["x-ms-copy-id"].to_str()?] {
+        let mut abort = world.east.blob_url(&world.container, "a.mp4", Some(&world.sas(&world.east)));
+        abort.query_pairs_mut().append_pair("comp", "copy").append_pair("copyid", id);
+        let request = world.http.put(abort).header("content-length", "0").header("x-ms-copy-action", "abort");
+        answers.push(request.send().await?.status());
+    }
+    ensure!(answers == [409, 204], "{answers:?}");
     ensure!(world.copy_status("a.mp4").await? == ("aborted".to_owned(), 0));
     ensure!(world.copy(&world.west, "a.mp4").await?.0 == 202);
     ensure!(world.copy_status("a.mp4").await? == ("success".to_owned(), 10));

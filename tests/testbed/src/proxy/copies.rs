@@ -23,13 +23,25 @@ pub enum CopyOutcome {
 pub(super) struct PendingCopies(BTreeMap<String, Copy>);
 
 struct Copy {
+    id: String,
+    looks: u64,
     looks_left: Option<u32>,
     outcome: CopyOutcome,
+}
+
+/// The answer to Abort Copy Blob.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Abort {
+    /// It is aborted.
+    Done,
+    /// Another copy is under way.
+    OtherCopy,
 }
 
 impl Copy {
     /// What one look at the copy says.
     fn look(&mut self) -> &'static str {
+        self.looks += 1;
         match &mut self.looks_left {
             None => "pending",
             Some(0) => match self.outcome {
@@ -53,8 +65,9 @@ pub(super) fn key(path: &str) -> String {
 }
 
 impl PendingCopies {
-    pub(super) fn start(&mut self, path: &str, looks: Option<u32>, outcome: CopyOutcome) {
-        self.0.insert(key(path), Copy { looks_left: looks, outcome });
+    /// A copy under the id that Azurite gave it.
+    pub(super) fn start(&mut self, path: &str, id: String, looks: Option<u32>, outcome: CopyOutcome) {
+        self.0.insert(key(path), Copy { id, looks: 0, looks_left: looks, outcome });
     }
 
     /// Whether a copy to this blob still runs, without counting as a look.
@@ -62,9 +75,15 @@ impl PendingCopies {
         self.0.get(&key(path)).is_some_and(|copy| copy.looks_left != Some(0))
     }
 
-    /// Abort Copy Blob.
-    pub(super) fn abort(&mut self, path: &str) {
-        self.0.insert(key(path), Copy { looks_left: Some(0), outcome: CopyOutcome::Aborted });
+    /// Abort Copy Blob, for one that is pending.
+    pub(super) fn abort(&mut self, path: &str, id: &str) -> Abort {
+        match self.0.get_mut(&key(path)) {
+            Some(copy) if copy.id == id => {
+                (copy.looks_left, copy.outcome) = (Some(0), CopyOutcome::Aborted);
+                Abort::Done
+            }
+            _ => Abort::OtherCopy,
+        }
     }
 
     /// The blob was written anew or deleted.
@@ -83,7 +102,13 @@ impl PendingCopies {
         }
         if status == "pending" {
             headers.remove("x-ms-copy-completion-time");
-            headers.remove("x-ms-copy-progress");
+            // a byte for each look: it gets on, and never ends
+            let size = headers.get(header::CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
+            let progress = size.map(|size: u64| format!("{}/{size}", copy.looks.min(size.saturating_sub(1))));
+            match progress.and_then(|progress| HeaderValue::from_str(&progress).ok()) {
+                Some(progress) => headers.insert("x-ms-copy-progress", progress),
+                None => headers.remove("x-ms-copy-progress"),
+            };
         }
         let is_empty = matches!(status, "failed" | "aborted");
         if is_empty {

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use reqwest::Url;
 
+use super::copies::Abort;
 use super::rule::{Action, ErrorAnswer, choose};
 use super::socket::Cutter;
 use super::{Seen, State, listing, lock};
@@ -70,11 +71,16 @@ fn cut(cutter: &Cutter) -> Response {
 /// The answer, or `None` to cut the connection.
 async fn misbehave(state: &State, request: Request) -> Result<Option<Response>> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    if let Some(answer) = answer_for_pending_copy(state, &method, &uri)? {
+    // of the requests about a pending copy only an abort of it can meet a fault
+    let is_abort = method == Method::PUT && uri.query().is_some_and(|query| query.contains("comp=copy"));
+    if let Some(answer) = answer_for_pending_copy(state, &method, &uri, !is_abort)? {
         return Ok(Some(answer));
     }
     let (delay, action) = choose(&lock(&state.rules), &method, &uri, request.headers());
     tokio::time::sleep(delay).await;
+    if let Some(answer) = answer_for_pending_copy(state, &method, &uri, is_abort && action.is_none())? {
+        return Ok(Some(answer));
+    }
     let with_body = method != Method::HEAD;
     Ok(match action {
         Some(Action::Answer(error)) => Some(error_answer(&error, with_body)?),
@@ -91,7 +97,8 @@ async fn misbehave(state: &State, request: Request) -> Result<Option<Response>> 
         Some(Action::PendingCopy { looks, outcome }) => {
             let mut answer = forward(state, request).await?;
             if answer.status() == StatusCode::ACCEPTED {
-                lock(&state.copies).start(uri.path(), looks, outcome);
+                let id = answer.headers().get("x-ms-copy-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+                lock(&state.copies).start(uri.path(), id.to_owned(), looks, outcome);
                 answer.headers_mut().insert("x-ms-copy-status", HeaderValue::from_static("pending"));
             }
             Some(answer)
@@ -108,17 +115,22 @@ async fn misbehave(state: &State, request: Request) -> Result<Option<Response>> 
 }
 
 /// A blob with a pending copy takes an abort of it and refuses to be written (Copy Blob, Abort Copy Blob, Azure Blob REST).
-fn answer_for_pending_copy(state: &State, method: &Method, uri: &Uri) -> Result<Option<Response>> {
+fn answer_for_pending_copy(state: &State, method: &Method, uri: &Uri, is_due: bool) -> Result<Option<Response>> {
+    if !is_due {
+        return Ok(None);
+    }
     let mut copies = lock(&state.copies);
     let query = uri.query().unwrap_or_default();
     if method == Method::PUT && copies.is_pending(uri.path()) {
         if query.contains("comp=copy") {
-            copies.abort(uri.path());
-            return Ok(Some(Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty())?));
+            let id = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "copyid");
+            return match copies.abort(uri.path(), &id.map(|(_, id)| id).unwrap_or_default()) {
+                Abort::Done => Ok(Some(Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty())?)),
+                Abort::OtherCopy => conflict("CopyIdMismatch").map(Some),
+            };
         }
         if !query.contains("comp=") {
-            let conflict = ErrorAnswer { status: 409, code: "PendingCopyOperation".to_owned(), headers: Vec::new() };
-            return error_answer(&conflict, true).map(Some);
+            return conflict("PendingCopyOperation").map(Some);
         }
     }
     let is_written = method == Method::PUT && (!query.contains("comp=") || query.contains("comp=blocklist"));
@@ -198,6 +210,10 @@ fn copy_source(headers: &HeaderMap) -> Option<Url> {
 fn host_and_port(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+fn conflict(code: &str) -> Result<Response> {
+    error_answer(&ErrorAnswer { status: 409, code: code.to_owned(), headers: Vec::new() }, true)
 }
 
 /// An error in the storage service's shape ("Status and error codes", Azure Storage REST).
