@@ -6,6 +6,7 @@ pub mod rabbitmq;
 pub mod refusal;
 mod replica;
 mod secrets;
+pub mod story;
 mod world;
 
 pub use echo::Echo;
