@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{Context, Request};
 use azure_storage_blob::models::{
-    BlobClientGetPropertiesResultHeaders, BlobClientStartCopyFromUrlOptions, BlobClientStartCopyFromUrlResultHeaders,
+    BlobClientStartCopyFromUrlOptions, BlobClientStartCopyFromUrlResultHeaders,
     BlockBlobClientUploadBlobFromUrlOptions, CopyStatus,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use tokio::time::{Instant, sleep};
 
-use super::classify::{CHECK_COPY_AFTER, Refusal, harmless};
+use super::classify::Refusal;
+use super::pending::CopyState;
 use super::sas::Grant;
 use super::{Container, retry};
 use crate::failure::Failure;
@@ -27,19 +27,29 @@ const PUT_FROM_URL_MAX_BYTES: u64 = 5000 * 1024 * 1024;
 /// Largest source of a synchronous Copy Blob (Azure Blob REST, "Copy Blob From URL").
 const SYNC_COPY_MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-const FIRST_LOOK_AFTER: Duration = Duration::from_millis(250);
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// What is known before a copy, and how long it may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CopyOptions {
+    /// The listing shows a copy under way onto this blob: it is looked at before another one is begun.
+    pub is_pending: bool,
+    /// Until when a copy that the service makes in its own time is waited for; `None`: as long as it takes.
+    pub until: Option<Instant>,
+    /// Whether one that still runs then is aborted, because nobody will come back for it.
+    pub is_last_chance: bool,
+}
 
 impl Container {
     /// Copies `blob`, in the version that `source` listed, with its headers and metadata, and waits until it is done.
-    /// An older copy is overwritten. The copy names its source's version in its metadata.
+    /// An older copy is overwritten; one that is under way is waited for if it is the same, else aborted. The copy
+    /// names its source's version in its metadata. What the service fails at is begun again a few times, what somebody
+    /// aborted is not.
     ///
     /// # Errors
     /// Transient: `source-changed` when the source has another version by now, `source-gone`, `source-busy`,
     /// `copy-failed`, `copy-aborted`, and what a busy or silent service gives. `NeedsMoreTime` `copy-pending` when the
     /// service is still copying. Permanent: `container-missing`, `storage-denied`, `source-denied`, `storage-refused`.
-    pub async fn copy_from(&self, source: &Self, blob: &Blob) -> Result<(), Failure> {
-        let copy = BlobCopy { target: self, source, blob };
+    pub async fn copy_from(&self, source: &Self, blob: &Blob, options: CopyOptions) -> Result<(), Failure> {
+        let copy = BlobCopy { target: self, source, blob, options };
         let copied = retry::run(self.account.transport.tries(), || copy.run()).await;
         copied.map_err(|failure| match failure.code {
             "source-denied" | "source-gone" | "source-busy" | "source-changed" => failure.at_site(&source.account.site),
@@ -78,30 +88,44 @@ impl Operation {
     }
 }
 
-/// The state of a copy that was started.
-struct Progress {
-    copy_id: Option<String>,
-    status: Option<CopyStatus>,
-    description: Option<String>,
-}
-
-struct BlobCopy<'a> {
-    target: &'a Container,
-    source: &'a Container,
-    blob: &'a Blob,
+/// One blob on its way.
+pub(super) struct BlobCopy<'a> {
+    pub(super) target: &'a Container,
+    pub(super) source: &'a Container,
+    pub(super) blob: &'a Blob,
+    pub(super) options: CopyOptions,
 }
 
 impl BlobCopy<'_> {
     async fn run(&self) -> Result<(), Failure> {
+        if self.options.is_pending && self.adopt().await? {
+            return Ok(());
+        }
+        let mut started = self.start_best().await;
+        // The listing is older than this copy, or did not tell of it.
+        if started.as_ref().is_err_and(|refusal| refusal.has_code("PendingCopyOperation")) {
+            if self.adopt().await? {
+                return Ok(());
+            }
+            started = self.start_best().await;
+        }
+        match started {
+            Ok(state) => self.wait(state).await.map(drop),
+            Err(refusal) => Err(refusal.failure(&self.doing())),
+        }
+    }
+
+    /// Starts a copy in the best way that the service offers for this size.
+    async fn start_best(&self) -> Result<CopyState, Refusal> {
         let lacks_put_from_url = &self.target.account.lacks_put_from_url;
         let mut operation = Operation::first(self.blob.size_bytes, !lacks_put_from_url.load(Ordering::Relaxed));
         let mut seems_missing = false;
         loop {
             let refusal = match self.start(operation).await {
-                Ok(progress) => {
+                Ok(state) => {
                     // now that another way works, it was no passing trouble
                     lacks_put_from_url.fetch_or(seems_missing, Ordering::Relaxed);
-                    return self.settle(progress).await;
+                    return Ok(state);
                 }
                 Err(refusal) => refusal,
             };
@@ -112,12 +136,12 @@ impl BlobCopy<'_> {
                     seems_missing |= missing && operation == Operation::PutFromUrl;
                     operation = next;
                 }
-                None => return Err(refusal.failure(&self.doing())),
+                None => return Err(refusal),
             }
         }
     }
 
-    async fn start(&self, operation: Operation) -> Result<Progress, Refusal> {
+    async fn start(&self, operation: Operation) -> Result<CopyState, Refusal> {
         let started = match operation {
             Operation::PutFromUrl => self.put_from_url().await,
             Operation::SyncCopy => self.copy_blob(Some(Arc::new(RequiresSync))).await,
@@ -126,7 +150,7 @@ impl BlobCopy<'_> {
         started.map_err(Refusal::from)
     }
 
-    async fn put_from_url(&self) -> azure_core::Result<Progress> {
+    async fn put_from_url(&self) -> azure_core::Result<CopyState> {
         let properties = &self.blob.properties;
         let md5 = properties.content_md5.as_ref().and_then(|md5| BASE64_STANDARD.decode(md5).ok());
         let options = BlockBlobClientUploadBlobFromUrlOptions {
@@ -144,11 +168,11 @@ impl BlobCopy<'_> {
         };
         let client = self.target.blob(self.write(), None)?.block_blob_client();
         client.upload_blob_from_url(self.source_url()?, Some(options)).await?;
-        Ok(Progress { copy_id: None, status: Some(CopyStatus::Success), description: None })
+        Ok(CopyState::started(None, Some(CopyStatus::Success)))
     }
 
     /// Copy Blob takes the source's headers along by itself.
-    async fn copy_blob(&self, policy: Option<Arc<dyn Policy>>) -> azure_core::Result<Progress> {
+    async fn copy_blob(&self, policy: Option<Arc<dyn Policy>>) -> azure_core::Result<CopyState> {
         let options = BlobClientStartCopyFromUrlOptions {
             metadata: Some(self.metadata()),
             source_if_match: Some(self.blob.etag.as_str().into()),
@@ -156,51 +180,10 @@ impl BlobCopy<'_> {
         };
         let client = self.target.blob(self.write(), policy)?;
         let started = client.start_copy_from_url(self.source_url()?, Some(options)).await?;
-        Ok(Progress { copy_id: started.copy_id()?, status: started.copy_status()?, description: None })
+        Ok(CopyState::started(started.copy_id()?, started.copy_status()?))
     }
 
-    /// Waits for a started copy, for as long as one storage call may take.
-    async fn settle(&self, started: Progress) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.target.account.transport.call_timeout();
-        let copy_id = started.copy_id.clone();
-        let (mut progress, mut pause) = (started, FIRST_LOOK_AFTER);
-        loop {
-            let why = progress.description.as_deref().map(harmless).unwrap_or_default();
-            match progress.status {
-                _ if progress.copy_id != copy_id => {
-                    return Err(self.transient("copy-aborted", "another copy has taken its place", ""));
-                }
-                Some(CopyStatus::Success) => return Ok(()),
-                Some(CopyStatus::Failed) => return Err(self.transient("copy-failed", "the service failed", &why)),
-                Some(CopyStatus::Aborted) => return Err(self.transient("copy-aborted", "it was aborted", &why)),
-                None => return Err(self.transient("copy-aborted", "the blob was overwritten meanwhile", "")),
-                Some(CopyStatus::Pending) if Instant::now() >= deadline => {
-                    let told = format!("{}: the service is still copying", self.doing());
-                    return Err(Failure::needs_more_time("copy-pending", told, CHECK_COPY_AFTER));
-                }
-                Some(CopyStatus::Pending) => sleep(pause).await,
-            }
-            pause = (pause * 2).min(LOOK_EVERY);
-            progress = retry::run(self.target.account.transport.tries(), || self.look()).await?;
-        }
-    }
-
-    async fn look(&self) -> Result<Progress, Failure> {
-        let look = async {
-            let client = self.target.blob(Grant::Read(&self.blob.name), None)?;
-            let found = client.get_properties(None).await?;
-            Ok(Progress {
-                copy_id: found.copy_id()?,
-                status: found.copy_status()?,
-                description: found.copy_status_description()?,
-            })
-        };
-        look.await.map_err(|error: azure_core::Error| {
-            Refusal::from(error).failure(&format!("{}: looking how far it is", self.doing()))
-        })
-    }
-
-    fn write(&self) -> Grant<'_> {
+    pub(super) fn write(&self) -> Grant<'_> {
         Grant::Write(&self.blob.name)
     }
 
@@ -214,16 +197,11 @@ impl BlobCopy<'_> {
         self.blob.metadata.clone().into_iter().chain([ours]).collect()
     }
 
-    fn doing(&self) -> String {
+    pub(super) fn doing(&self) -> String {
         format!(
             "copying blob '{}' from container '{}' of {} to container '{}' of {}",
             self.blob.name, self.source.name, self.source.account.site, self.target.name, self.target.account.site
         )
-    }
-
-    fn transient(&self, code: &'static str, what: &str, why: &str) -> Failure {
-        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
-        Failure::transient(code, format!("{}: {what}{why}", self.doing()))
     }
 }
 

@@ -5,6 +5,7 @@ mod container;
 mod copy;
 mod lease;
 mod listing;
+mod pending;
 mod retry;
 mod sas;
 mod sas_storage;
@@ -19,6 +20,7 @@ use futures::TryStreamExt;
 use url::Url;
 
 pub use container::Container;
+pub use copy::CopyOptions;
 pub use lease::{Acquired, LEASE_SECONDS, Marker};
 pub use sas_storage::SasStorage;
 

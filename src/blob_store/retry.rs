@@ -21,6 +21,8 @@ where
         .when(move |failure: &Failure| match failure.code {
             // the listing that named this version is out of date: only a new listing helps
             "source-changed" => false,
+            // somebody had a reason: at least they get a pause
+            "copy-aborted" => false,
             // a fresh signature, or a second look, once: what stays gone or denied is reported at once
             "source-denied" | "source-gone" => !std::mem::replace(&mut looked_again, true),
             _ => failure.is_transient(),

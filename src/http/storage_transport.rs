@@ -14,7 +14,6 @@ use crate::settings::HttpSettings;
 pub struct StorageTransport {
     transport: Transport,
     tries: usize,
-    call_timeout: Duration,
 }
 
 impl StorageTransport {
@@ -24,15 +23,14 @@ impl StorageTransport {
     /// Permanent `http-client` when the client cannot be built, such as without any root certificate.
     pub fn new(settings: &HttpSettings) -> Result<Self, Failure> {
         super::install_tls_provider();
-        let call_timeout = Duration::from_secs(settings.storage_timeout_seconds);
         let cannot = || Failure::permanent("http-client", "no HTTP client for storage calls can be built");
         let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
-            .timeout(call_timeout)
+            .timeout(Duration::from_secs(settings.storage_timeout_seconds))
             .redirect(reqwest::redirect::Policy::none());
         let builder = super::client::reach(builder, settings).map_err(|error| cannot().with_source(error))?;
         let client = builder.build().map_err(|error| cannot().with_source(error))?;
-        Ok(Self { transport: Transport::new(Arc::new(client)), tries: settings.tries, call_timeout })
+        Ok(Self { transport: Transport::new(Arc::new(client)), tries: settings.tries })
     }
 
     /// What the SDK's clients are given.
@@ -45,11 +43,5 @@ impl StorageTransport {
     #[must_use]
     pub fn tries(&self) -> usize {
         self.tries
-    }
-
-    /// Time for one call.
-    #[must_use]
-    pub fn call_timeout(&self) -> Duration {
-        self.call_timeout
     }
 }

@@ -1,6 +1,10 @@
 //! The time that one slice of a job may take: at its end the job stops where nothing is lost, and goes on in the next.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::failure::Failure;
 
@@ -9,19 +13,33 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     ends: Option<Instant>,
+    is_last: bool,
 }
 
 impl Budget {
     /// No end: for who waits for the job itself.
     #[must_use]
     pub fn unlimited() -> Self {
-        Self { ends: None }
+        Self { ends: None, is_last: false }
     }
 
-    /// Ends `time` from now.
+    /// Ends after `slice`, or after `left`, the time that is left of the job's deadline, where that is less; then no other
+    /// slice comes after it.
     #[must_use]
-    pub fn of(time: Duration) -> Self {
-        Self { ends: Instant::now().checked_add(time) }
+    pub fn of(slice: Duration, left: Duration) -> Self {
+        Self { ends: Instant::now().checked_add(slice.min(left)), is_last: left <= slice }
+    }
+
+    /// When it ends; `None`: never.
+    #[must_use]
+    pub fn ends(&self) -> Option<Instant> {
+        self.ends
+    }
+
+    /// Whether no other slice comes after this one.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.is_last
     }
 
     /// Whether it is spent.
@@ -30,15 +48,37 @@ impl Budget {
         self.ends.is_some_and(|ends| Instant::now() >= ends)
     }
 
-    /// Says yes while there is time left; else that the job goes on in its next slice, which needs no wait.
-    ///
-    /// # Errors
-    /// `NeedsMoreTime` `slice-spent`.
-    pub fn check(&self, doing: &str) -> Result<(), Failure> {
-        if self.is_spent() {
-            let message = format!("{doing}: the slice is over, the rest is for the next one");
-            return Err(Failure::needs_more_time("slice-spent", message, Duration::ZERO));
+    /// That the job goes on in its next slice, which needs no wait; or that its time is over.
+    #[must_use]
+    pub fn spent(&self, doing: &str) -> Failure {
+        let then =
+            if self.is_last { "the job's time is over" } else { "the slice is over, the rest is for the next one" };
+        Failure::needs_more_time("slice-spent", format!("{doing}: {then}"), Duration::ZERO)
+    }
+
+    /// Does `work` for each item, for `at_once` of them at a time. None begins after the slice's end, but for the first
+    /// `at_once`, so that every slice gets on; none begins after one has failed; those that have begun are waited for.
+    /// Says how many were not begun.
+    pub(super) async fn each<T, Work: Future<Output = Result<(), Failure>>>(
+        self,
+        items: impl ExactSizeIterator<Item = T>,
+        at_once: usize,
+        work: impl Fn(T) -> Work,
+    ) -> Result<usize, Failure> {
+        let mut waiting = items;
+        let mut running = FuturesUnordered::new();
+        let (mut first, mut failed) = (at_once, None);
+        loop {
+            while failed.is_none() && running.len() < at_once && (first > 0 || !self.is_spent()) {
+                let Some(item) = waiting.next() else { break };
+                first = first.saturating_sub(1);
+                running.push(work(item));
+            }
+            match running.next().await {
+                Some(Ok(())) => {}
+                Some(Err(failure)) => failed = failed.or(Some(failure)),
+                None => return failed.map_or_else(|| Ok(waiting.len()), Err),
+            }
         }
-        Ok(())
     }
 }

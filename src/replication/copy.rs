@@ -2,18 +2,15 @@
 
 use std::time::Instant;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-
 use super::budget::Budget;
 use super::plan::plan;
 use super::progress::Progress;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
-use crate::blob_store::Container;
+use crate::blob_store::{Container, CopyOptions};
 use crate::failure::Failure;
-use crate::model::{Asset, Blob, CopyCount};
+use crate::model::{Asset, Blob, CopyCount, CopyStatus, Listing};
 
 /// Does: copies every blob that is missing or not identical at the replica, manifests last, until the slice is spent.
 /// Safe to repeat because: what is complete is skipped, and a copy replaces its target as a whole.
@@ -27,14 +24,16 @@ pub async fn copy_blobs(
     progress: &Progress,
 ) -> Result<CopyCount, Failure> {
     let source = &asset.listing;
+    let to = storage.replica(replica);
+    let there = to.list().await?;
     let copier = Copier {
         from: storage.source(&asset.asset),
-        to: storage.replica(replica),
+        to,
+        there: &there,
         concurrency: sites.settings.copy_concurrency,
         budget,
         progress,
     };
-    let there = copier.to.list().await?;
 
     let started = Instant::now();
     let plan = plan(source, &there);
@@ -55,40 +54,28 @@ pub async fn copy_blobs(
 struct Copier<'a> {
     from: Container,
     to: Container,
+    there: &'a Listing,
     concurrency: usize,
     budget: Budget,
     progress: &'a Progress,
 }
 
 impl Copier<'_> {
-    /// Copies begin only while there is time; those under way are waited for, so that a slice ends at a blob's boundary.
-    /// The first ones begin in any case, so that every slice gets on. None begin after one has failed.
     async fn copy_all(&self, blobs: &[&Blob]) -> Result<(), Failure> {
-        let mut waiting = blobs.iter();
-        let mut running = FuturesUnordered::new();
-        let mut failed = None;
-        let mut first = self.concurrency;
-        loop {
-            while failed.is_none() && running.len() < self.concurrency && (first > 0 || !self.budget.is_spent()) {
-                let Some(blob) = waiting.next() else { break };
-                first = first.saturating_sub(1);
-                running.push(self.copy_one(blob));
-            }
-            match running.next().await {
-                Some(Ok(())) => {}
-                Some(Err(failure)) => failed = failed.or(Some(failure)),
-                None => break,
-            }
-        }
-        match failed {
-            Some(failure) => Err(failure),
-            None if waiting.len() > 0 => self.budget.check(&format!("copying, {} files are left", waiting.len())),
-            None => Ok(()),
+        match self.budget.each(blobs.iter(), self.concurrency, |blob| self.copy_one(blob)).await? {
+            0 => Ok(()),
+            left => Err(self.budget.spent(&format!("copying, {left} files are left"))),
         }
     }
 
     async fn copy_one(&self, blob: &Blob) -> Result<(), Failure> {
-        self.to.copy_from(&self.from, blob).await?;
+        let is_pending = |copy: &Blob| copy.copy_status == Some(CopyStatus::Pending);
+        let options = CopyOptions {
+            is_pending: self.there.find(&blob.name).is_some_and(is_pending),
+            until: self.budget.ends(),
+            is_last_chance: self.budget.is_last(),
+        };
+        self.to.copy_from(&self.from, blob, options).await?;
         self.progress.done(1, blob.size_bytes);
         Ok(())
     }

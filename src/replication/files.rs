@@ -44,7 +44,9 @@ pub async fn register_files(
     compare(verified, &files).map_err(|failure| failure.at_site(&site.name))?;
     for (file, change) in changes(source, &files) {
         site.media.describe_file(&file.id, change.primary, change.mime_type).await?;
-        budget.check("describing the files")?;
+        if budget.is_spent() {
+            return Err(budget.spent("describing the files"));
+        }
     }
     Ok(RegisteredFiles { asset_id: replica.id.clone() })
 }

@@ -68,7 +68,7 @@ async fn run_unguarded(context: &Context, message: &Message, history: &History) 
 /// A slice, or what is left of the message's deadline where that is less.
 fn budget(context: &Context, history: &History) -> Budget {
     let left = context.deadline().saturating_sub(history.age(OffsetDateTime::now_utc()));
-    Budget::of(Duration::from_secs(context.worker.slice_seconds).min(left))
+    Budget::of(Duration::from_secs(context.worker.slice_seconds), left)
 }
 
 fn incoming(message: &Message) -> Incoming<'_> {

@@ -6,6 +6,7 @@ pub(crate) mod scripted;
 mod world;
 
 use anyhow::Result;
+use stream_replicator::blob_store::CopyOptions;
 use stream_replicator::failure::FailureKind;
 use stream_replicator::model::{Blob, BlobKind, CopyStatus, METADATA_SOURCE_ETAG};
 use testbed::storage::{PutKind, PutOptions};
@@ -78,7 +79,9 @@ async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
     let copies = source.blobs().iter().cloned().map(|blob| {
         let (container, source, replica) = (container.clone(), world.source.clone(), world.replica.clone());
         // on other threads, as a worker does it
-        tokio::spawn(async move { replica.container(&container).copy_from(&source.container(&container), &blob).await })
+        tokio::spawn(async move {
+            replica.container(&container).copy_from(&source.container(&container), &blob, CopyOptions::default()).await
+        })
     });
     for copy in futures::future::try_join_all(copies).await? {
         copy?;
@@ -141,11 +144,20 @@ async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> 
         (wrong.container(&container).list().await.unwrap_err(), "storage-denied"),
         (wrong.verify_reachable().await.unwrap_err(), "storage-denied"),
         (
-            wrong.container(&container).copy_from(&world.replica.container(&container), &blob).await.unwrap_err(),
+            wrong
+                .container(&container)
+                .copy_from(&world.replica.container(&container), &blob, CopyOptions::default())
+                .await
+                .unwrap_err(),
             "storage-denied",
         ),
         (
-            world.replica.container(&container).copy_from(&wrong.container(&container), &blob).await.unwrap_err(),
+            world
+                .replica
+                .container(&container)
+                .copy_from(&wrong.container(&container), &blob, CopyOptions::default())
+                .await
+                .unwrap_err(),
             "source-denied",
         ),
     ];

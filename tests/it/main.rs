@@ -3,6 +3,7 @@
 mod ams_v2;
 mod blob_store;
 mod check;
+mod copies;
 mod http;
 mod ignored;
 mod kills;

@@ -1,7 +1,10 @@
 //! What the blob store room makes of answers that Azurite never gives: a busy service, copies that take time or fail,
 //! Put Blob From URL, and listings as the real service writes them.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
+use stream_replicator::blob_store::CopyOptions;
 use stream_replicator::failure::{Failure, FailureKind};
 use stream_replicator::model::{Blob, BlobKind, BlobProperties, CopyStatus};
 use stream_replicator::settings::HttpSettings;
@@ -30,7 +33,7 @@ fn blob(size_bytes: u64) -> Blob {
 
 async fn copy(scripted: &Scripted, settings: &HttpSettings, blob: &Blob) -> Result<Result<(), Failure>> {
     let (source, replica) = (scripted.account("west", settings)?, scripted.account("east", settings)?);
-    Ok(replica.container("to").copy_from(&source.container("from"), blob).await)
+    Ok(replica.container("to").copy_from(&source.container("from"), blob, CopyOptions::default()).await)
 }
 
 /// The failure of a single try that is answered by `answers`.
@@ -82,7 +85,11 @@ async fn a_service_without_put_blob_from_url_is_asked_for_it_once() -> Result<()
         let scripted = Scripted::start(vec![refusal, copied.clone()]).await?;
         let (source, replica) = (scripted.account("west", &settings())?, scripted.account("east", &settings())?);
         for _ in 0..2 {
-            replica.clone().container("to").copy_from(&source.container("from"), &blob(1)).await?;
+            replica
+                .clone()
+                .container("to")
+                .copy_from(&source.container("from"), &blob(1), CopyOptions::default())
+                .await?;
         }
         let is_sync: Vec<bool> = scripted.seen().iter().map(|head| head.contains("x-ms-requires-sync: true")).collect();
         assert_eq!(is_sync, [false, true, true]);
@@ -126,11 +133,20 @@ async fn a_copy_that_takes_time_is_awaited() -> Result<()> {
 
 #[tokio::test]
 async fn a_copy_that_takes_too_long_is_left_to_the_service() -> Result<()> {
-    let scripted = Scripted::start(vec![pending(), state("pending")]).await?;
-    let settings = HttpSettings { storage_timeout_seconds: 1, ..settings() };
-    let failure = copy(&scripted, &settings, &blob(5001 * MIB)).await?.unwrap_err();
+    let how_far = state("pending").with("x-ms-copy-progress", "12/100");
+    let scripted = Scripted::start(vec![pending(), how_far]).await?;
+    let options =
+        CopyOptions { until: Instant::now().checked_add(Duration::from_millis(500)), ..CopyOptions::default() };
+    let (source, replica) = (scripted.account("west", &settings())?, scripted.account("east", &settings())?);
+    let copied = replica.container("to").copy_from(&source.container("from"), &blob(5001 * MIB), options).await;
+    let failure = copied.err().context("it was copied")?;
     assert_eq!((failure.kind.name(), failure.code), ("needs-more-time", "copy-pending"));
-    let failure = refused(vec![Answer::error(409, "PendingCopyOperation")], 1).await?;
+    assert!(failure.message.ends_with("still copying, 12 of 100 bytes so far"), "{failure}");
+
+    // somebody's, and gone whenever it is looked at
+    let conflict =
+        vec![Answer::error(409, "PendingCopyOperation"), Answer::new(404), Answer::error(409, "PendingCopyOperation")];
+    let failure = refused(conflict, 1).await?;
     assert_eq!((failure.kind.name(), failure.code), ("needs-more-time", "copy-pending"));
     Ok(())
 }

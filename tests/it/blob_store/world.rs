@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use stream_replicator::blob_store::BlobAccount;
+use stream_replicator::blob_store::{BlobAccount, CopyOptions};
 use stream_replicator::failure::Failure;
 use stream_replicator::http::StorageTransport;
 use stream_replicator::model::Blob;
@@ -63,7 +63,10 @@ impl World {
 
     /// Copies a blob of `west` to `east`.
     pub async fn copy(&self, container: &str, blob: &Blob) -> Result<(), Failure> {
-        self.replica.container(container).copy_from(&self.source.container(container), blob).await
+        self.replica
+            .container(container)
+            .copy_from(&self.source.container(container), blob, CopyOptions::default())
+            .await
     }
 }
 

@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use testbed::proxy::{Action, CopyOutcome, FaultProxy, Rule};
-use testbed::storage::{PutOptions, Storage};
+use testbed::proxy::{Action, Rule};
+use testbed::storage::PutOptions;
 
 use super::{AGAIN, ONE_BY_ONE, Story};
 use crate::support::{Published, container_of, ensure_one_replica, eventually};
@@ -14,12 +14,6 @@ use crate::support::{Published, container_of, ensure_one_replica, eventually};
 const FIRST: &str = "movie_640x360_320.mp4";
 /// The next one.
 const SECOND: &str = "movie_480x270_180.mp4";
-
-/// The copy requests for a file so far.
-fn copies_of(proxy: &FaultProxy, file: &str) -> usize {
-    let is_copy = |seen: &&testbed::proxy::Seen| seen.copy_source.as_deref().is_some_and(|path| path.contains(file));
-    proxy.requests().iter().filter(is_copy).count()
-}
 
 #[tokio::test]
 async fn busy_storage_is_asked_again_in_process() -> Result<()> {
@@ -47,72 +41,6 @@ async fn storage_that_stays_busy_costs_an_attempt_and_keeps_what_was_copied() ->
     assert_eq!(busy.hits(), 2);
     assert_eq!(event["data"]["copy"]["skippedFiles"], 1, "the first file was there already");
     assert_eq!(event["data"]["copy"]["copiedFiles"], 5);
-    Ok(())
-}
-
-/// The first file is copied by Copy Blob, the only way that Azurite offers, and stays pending for so many looks.
-fn pending(looks: Option<u32>, outcome: CopyOutcome) -> Rule {
-    Rule::pending_copy(looks, outcome).header("x-ms-requires-sync").path(FIRST).times(1)
-}
-
-/// A copy that the service begins and then gives up is begun again.
-async fn a_copy_ends_as(outcome: CopyOutcome) -> Result<()> {
-    let (mut story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
-    let fault = proxy.fault(pending(Some(1), outcome));
-    let asset = story.send_asset().await?;
-    let event = story.event().await?;
-    assert_eq!((fault.hits(), copies_of(&proxy, FIRST)), (1, 3), "refused as Put Blob From URL, given up, made again");
-    assert_eq!(event["data"]["attempts"], 1);
-    assert_eq!(digest_at(&story, "west", &asset).await?, digest_of(&event)?);
-    ensure_one_replica(&story.world, &asset.id).await?;
-    story.ensure_no_event().await
-}
-
-#[tokio::test]
-async fn a_copy_that_fails_is_made_again() -> Result<()> {
-    a_copy_ends_as(CopyOutcome::Failed).await
-}
-
-#[tokio::test]
-async fn a_copy_that_somebody_aborts_is_made_again() -> Result<()> {
-    a_copy_ends_as(CopyOutcome::Aborted).await
-}
-
-/// One second for a storage call: a copy that is pending for longer goes back to the queue.
-fn impatient() -> String {
-    format!("{ONE_BY_ONE}[http]\nstorage_timeout_seconds = 1\n")
-}
-
-#[tokio::test]
-async fn a_copy_that_is_pending_for_long_is_waited_for_without_using_up_an_attempt() -> Result<()> {
-    let (mut story, proxy) = Story::begin_behind_proxy(&impatient()).await?;
-    let fault = proxy.fault(pending(Some(5), CopyOutcome::Success));
-    let asset = story.send_asset().await?;
-    let event = story.event().await?;
-    assert_eq!(fault.hits(), 1);
-    assert!(story.logged("copy-pending") >= 2, "{}", story.worker.log());
-    assert_eq!(event["data"]["attempts"], 1);
-    assert_eq!(digest_of(&event)?, digest_at(&story, "west", &asset).await?);
-    ensure_one_replica(&story.world, &asset.id).await?;
-    story.ensure_no_event().await
-}
-
-#[tokio::test]
-async fn a_copy_that_is_pending_for_ever_is_never_announced_until_an_operator_deletes_it() -> Result<()> {
-    let (mut story, proxy) = Story::begin_behind_proxy(&impatient()).await?;
-    proxy.fault(pending(None, CopyOutcome::Success));
-    let asset = story.send_asset().await?;
-    let three_looks = || async { Ok((story.logged("copy-pending") >= 3).then_some(())) };
-    eventually("three looks at the copy", three_looks).await.with_context(|| story.worker.log())?;
-    story.ensure_no_event().await?;
-    let [replica] = story.world.site("east").assets().try_into().ok().context("not one replica asset")?;
-    assert!(story.world.site("east").files(&replica.id).is_empty(), "nothing is registered");
-    assert!(story.world.site("east").locators(&replica.id).is_empty(), "nothing is published");
-
-    let east = story.world.storage("east")?;
-    let behind_proxy = Storage::new(proxy.url().join("/east")?, east.account(), east.key_base64())?;
-    behind_proxy.delete(&replica.container, FIRST).await?;
-    story.finish(&asset.id, 1).await?;
     Ok(())
 }
 

@@ -7,10 +7,19 @@ pub const ROWS: &[Row] = &[
         "a copy counts only when its status is success; failed and aborted ones are made again",
         "leaves its wait on any status but pending",
         &[
-            "retries::storage::a_copy_that_fails_is_made_again",
-            "retries::storage::a_copy_that_somebody_aborts_is_made_again",
+            "copies::failed_copy_is_repeated",
+            "copies::aborted_copy_is_not_success_and_not_repeated_before_a_pause",
             "blob_store::answers::a_copy_that_ends_badly_is_told_with_the_services_words",
             "blob_store::faults::a_copy_that_the_service_gives_up_is_unfinished_and_replaced_by_the_next",
+        ],
+    ),
+    (
+        "a copy under way is waited for if it is of the same source, else aborted",
+        "fails at 409 PendingCopyOperation",
+        &[
+            "copies::pending_copy_of_same_source_is_adopted",
+            "copies::pending_copy_of_other_source_is_aborted",
+            "copies::copy_that_never_ends_is_continued_until_the_deadline_and_aborted_then",
         ],
     ),
     (
