@@ -12,11 +12,16 @@ use super::Exit;
 use crate::events::encode_replicated;
 use crate::failure::{Failure, FailureKind};
 use crate::model::{AssetRef, Replicated, ReplicationJob, ReplicationRequest, SiteName};
-use crate::replication::{AllSites, Budget, Progress, Resolution, replicate as run_pipeline, resolve};
+use crate::replication::{
+    AllSites, Budget, Progress, Resolution, Sites, give_back, replicate as run_pipeline, resolve,
+};
 use crate::settings::Settings;
+use crate::worker::listen_for_signals;
 
 /// How often the bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
+/// How long it may take to give back what an interrupted job held.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to replicate.
 #[derive(Debug, Args)]
@@ -56,17 +61,54 @@ pub async fn replicate(settings: &Settings, arguments: &ReplicateArguments) -> E
             return if failure.kind == FailureKind::Invalid { Exit::BadSettings } else { Exit::Failed };
         }
     };
+    match replicate_all(jobs, &sites, settings, arguments.json).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("signals cannot be handled: {error}");
+            Exit::Failed
+        }
+    }
+}
+
+/// One job after the other, until a signal.
+async fn replicate_all(
+    jobs: Vec<ReplicationJob>,
+    sites: &AllSites,
+    settings: &Settings,
+    json: bool,
+) -> std::io::Result<Exit> {
+    let shutdown = listen_for_signals()?;
     let mut exit = Exit::Done;
     for job in jobs {
-        match replicate_job(&job, &sites, settings).await {
-            Ok(replicated) => print(&replicated, settings, arguments.json),
+        let pair = match sites.pair(&job) {
+            Ok(pair) => pair,
             Err(failure) => {
                 tell(&failure);
                 exit = Exit::Failed;
+                continue;
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            () = shutdown.soft.cancelled() => None,
+            result = replicate_job(&job, &pair, settings) => Some(result),
+        };
+        match result {
+            Some(Ok(replicated)) => print(&replicated, settings, json),
+            Some(Err(failure)) => {
+                tell(&failure);
+                exit = Exit::Failed;
+            }
+            None => {
+                eprintln!("stopped: the same command goes on where this one was");
+                tokio::select! { () = give_back(&job, &pair) => {}, () = shutdown.hard.cancelled() => {} }
+                exit = Exit::CutShort;
+                break;
             }
         }
     }
-    exit
+    tokio::select! { () = sites.close(CLOSE_PATIENCE) => {}, () = shutdown.hard.cancelled() => {} }
+    Ok(exit)
 }
 
 fn tell(failure: &Failure) {
@@ -102,19 +144,17 @@ async fn find_jobs(arguments: &ReplicateArguments, sites: &AllSites) -> Result<R
 }
 
 /// Runs one job; what is not ready yet is waited for, as the queue would.
-async fn replicate_job(job: &ReplicationJob, sites: &AllSites, settings: &Settings) -> Result<Replicated, Failure> {
-    let pair = sites.pair(job)?;
-    let started = Instant::now();
+async fn replicate_job(job: &ReplicationJob, pair: &Sites, settings: &Settings) -> Result<Replicated, Failure> {
+    let (started, deadline) = (Instant::now(), Duration::from_secs(settings.worker.job_deadline_seconds));
     loop {
         let progress = Progress::default();
-        let failure = match with_bar(&progress, run_pipeline(job, &pair, Budget::unlimited(), &progress)).await {
+        let budget = Budget::unlimited().given_up_after(deadline.saturating_sub(started.elapsed()));
+        let failure = match with_bar(&progress, run_pipeline(job, pair, budget, &progress)).await {
             Ok(replicated) => return Ok(replicated),
             Err(failure) => failure,
         };
         match failure.kind {
-            FailureKind::NeedsMoreTime { check_after }
-                if started.elapsed() + check_after < Duration::from_secs(settings.worker.job_deadline_seconds) =>
-            {
+            FailureKind::NeedsMoreTime { check_after } if started.elapsed() + check_after < deadline => {
                 eprintln!("not ready, looking again in {} s: {failure}", check_after.as_secs());
                 tokio::time::sleep(check_after).await;
             }

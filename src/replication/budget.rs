@@ -13,21 +13,31 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     ends: Option<Instant>,
-    is_last: bool,
+    given_up_at: Option<Instant>,
 }
+
+/// What ends so little time before its message is given up does not go on.
+const MARGIN: Duration = Duration::from_secs(5);
 
 impl Budget {
     /// No end: for who waits for the job itself.
     #[must_use]
     pub fn unlimited() -> Self {
-        Self { ends: None, is_last: false }
+        Self { ends: None, given_up_at: None }
     }
 
     /// Ends after `slice`, or after `left`, the time that is left of the job's deadline, where that is less; then no other
     /// slice comes after it.
     #[must_use]
     pub fn of(slice: Duration, left: Duration) -> Self {
-        Self { ends: Instant::now().checked_add(slice.min(left)), is_last: left <= slice }
+        let now = Instant::now();
+        Self { ends: now.checked_add(slice.min(left)), given_up_at: now.checked_add(left) }
+    }
+
+    /// The message itself is given up `time` from now.
+    #[must_use]
+    pub fn given_up_after(self, time: Duration) -> Self {
+        Self { given_up_at: Instant::now().checked_add(time), ..self }
     }
 
     /// When it ends; `None`: never.
@@ -39,7 +49,13 @@ impl Budget {
     /// Whether no other slice comes after this one.
     #[must_use]
     pub fn is_last(&self) -> bool {
-        self.is_last
+        self.ends.is_some() && self.ends == self.given_up_at
+    }
+
+    /// Whether there will be another slice when the job asks for one in `wait`; not certain shortly before the end.
+    #[must_use]
+    pub fn goes_on_after(&self, wait: Duration) -> bool {
+        self.given_up_at.is_none_or(|end| Instant::now() + wait.saturating_add(MARGIN) < end)
     }
 
     /// Whether it is spent.
@@ -52,7 +68,7 @@ impl Budget {
     #[must_use]
     pub fn spent(&self, doing: &str) -> Failure {
         let then =
-            if self.is_last { "the job's time is over" } else { "the slice is over, the rest is for the next one" };
+            if self.is_last() { "the job's time is over" } else { "the slice is over, the rest is for the next one" };
         Failure::needs_more_time("slice-spent", format!("{doing}: {then}"), Duration::ZERO)
     }
 

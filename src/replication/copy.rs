@@ -24,10 +24,10 @@ pub async fn copy_blobs(
     progress: &Progress,
 ) -> Result<CopyCount, Failure> {
     let source = &asset.listing;
-    let to = storage.replica(replica);
+    let to = storage.replica(replica).await?;
     let there = to.list().await?;
     let copier = Copier {
-        from: storage.source(&asset.asset),
+        from: storage.source(&asset.asset).await?,
         to,
         there: &there,
         concurrency: sites.settings.copy_concurrency,

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use super::holder;
-use super::sites::Sites;
+use super::sites::{SiteStorage, Sites};
 use crate::blob_store::{Acquired, LEASE_SECONDS, Marker};
 use crate::failure::Failure;
 use crate::model::ReplicationJob;
@@ -33,7 +33,11 @@ pub struct Lease {
 /// Fails as: `NeedsMoreTime` while another worker is at it.
 pub async fn take_lease(job: &ReplicationJob, sites: &Sites) -> Result<Lease, Failure> {
     let name = format!("{}/{}/{}", job.replica, job.source, job.asset_id);
-    let marker = sites.replica.storage.marker(&name);
+    let SiteStorage::Key(account) = &sites.replica.storage else {
+        // Without a key there is no container for markers: the mark of the replica asset decides alone.
+        return Ok(Lease { marker: None, closing: sites.closing.clone() });
+    };
+    let marker = account.marker(&name);
     let mut busy = marker.acquire(holder::own_name()).await?;
     if let Acquired::Busy { holder: Some(holder) } = &busy
         && holder::is_dead(holder)

@@ -11,6 +11,7 @@ mod plan;
 mod playback;
 mod progress;
 mod resolve;
+mod sas_hold;
 mod sites;
 mod source;
 mod storage;
@@ -19,7 +20,7 @@ mod verify;
 pub use budget::Budget;
 pub use progress::{Progress, Snapshot};
 pub use resolve::{Resolution, resolve};
-pub use sites::{AllSites, Site, Sites};
+pub use sites::{AllSites, Site, SiteStorage, Sites};
 
 use std::future::Future;
 
@@ -42,14 +43,25 @@ pub async fn replicate(
     budget: Budget,
     progress: &Progress,
 ) -> Result<Replicated, Failure> {
-    let lease = step("take_lease", lease::take_lease(job, sites)).await?;
-    let storage = Storage::new(sites);
+    let storage = Storage::new(job, sites);
+    let lease = match step("take_lease", lease::take_lease(job, sites)).await {
+        Ok(lease) => lease,
+        Err(failure) => return storage.close(Err(failure), budget).await,
+    };
     let result = tokio::select! {
         result = pipeline(job, sites, &storage, budget, progress) => result,
         lost = lease.keep() => Err(lost.at_site(&sites.replica.name)),
     };
+    // First: who takes the lease next must find no locator that is about to be deleted.
+    let result = storage.close(result, budget).await;
     lease.release().await;
     result
+}
+
+/// Deletes the SAS locators that a job has left for a next slice, when there will be none. What cannot be deleted is told
+/// in the log.
+pub async fn give_back(job: &ReplicationJob, sites: &Sites) {
+    Storage::new(job, sites).sweep().await;
 }
 
 async fn pipeline(

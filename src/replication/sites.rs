@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::blob_store::BlobAccount;
+use super::sas_hold::SasUses;
+use crate::blob_store::{BlobAccount, SasStorage};
 use crate::failure::Failure;
 use crate::http::{HttpClient, StorageTransport};
 use crate::media_service::ams_v2::AmsV2;
 use crate::model::{Cloud, PublishedSite, ReplicationJob, Route, SiteName};
-use crate::settings::{ReplicationSettings, Settings, SiteSettings};
+use crate::settings::{ReplicationSettings, Settings, SiteSettings, StorageAccess};
 
 /// One data centre with its clients.
 #[derive(Debug)]
@@ -29,10 +30,35 @@ pub struct Site {
     pub streaming_url: Option<Url>,
     /// Its media service.
     pub media: AmsV2,
-    /// Its storage account.
-    pub storage: BlobAccount,
+    /// Its storage.
+    pub storage: SiteStorage,
     /// Plays from its streaming endpoint.
     pub player: HttpClient,
+}
+
+/// How the storage of a site is reached.
+#[derive(Debug)]
+pub enum SiteStorage {
+    /// With the storage account's key.
+    Key(BlobAccount),
+    /// Through the media service's SAS locators, one for each asset while a job works at it.
+    Sas(SasStorage),
+}
+
+impl SiteStorage {
+    fn connect(
+        name: &SiteName,
+        site: &SiteSettings,
+        sas_validity: Duration,
+        transport: &StorageTransport,
+    ) -> Result<Self, Failure> {
+        Ok(match site.storage.access {
+            StorageAccess::AccountKey => Self::Key(BlobAccount::new(name, &site.storage, sas_validity, transport)?),
+            StorageAccess::SasLocators => {
+                Self::Sas(SasStorage::new(name, &site.storage, &site.media.allowed_hosts, transport))
+            }
+        })
+    }
 }
 
 impl Site {
@@ -51,7 +77,7 @@ impl Site {
             streaming_url: site.streaming_url.clone(),
             cloud: site.cloud,
             media: AmsV2::new(name, site.cloud, &site.media, http.clone(), settings.http.tries)?,
-            storage: BlobAccount::new(name, &site.storage, sas_validity, transport)?,
+            storage: SiteStorage::connect(name, site, sas_validity, transport)?,
             player: http.clone(),
         })
     }
@@ -82,6 +108,7 @@ pub struct AllSites {
     routes: Vec<Route>,
     settings: Arc<ReplicationSettings>,
     closing: TaskTracker,
+    sas_uses: SasUses,
 }
 
 /// The two sites of one job.
@@ -95,6 +122,7 @@ pub struct Sites {
     pub settings: Arc<ReplicationSettings>,
     /// What a job that was stopped gives back in the background; see [`AllSites::close`].
     pub closing: TaskTracker,
+    pub(super) sas_uses: SasUses,
 }
 
 impl AllSites {
@@ -114,6 +142,7 @@ impl AllSites {
             routes: settings.routes(),
             settings: Arc::new(settings.replication.clone()),
             closing: TaskTracker::new(),
+            sas_uses: SasUses::default(),
         })
     }
 
@@ -150,6 +179,7 @@ impl AllSites {
             replica: Arc::clone(self.site(&job.replica)?),
             settings: Arc::clone(&self.settings),
             closing: self.closing.clone(),
+            sas_uses: self.sas_uses.clone(),
         })
     }
 

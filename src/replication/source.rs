@@ -46,7 +46,7 @@ pub async fn find_source_asset(
     };
     let asset = site.media.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
     site.media.verify_replicable(&asset).await?;
-    let listing = storage.source(&asset).list().await?;
+    let listing = storage.source(&asset).await?.list().await?;
     let at_source = |failure: Failure| failure.at_site(&site.name);
     // First: an asset that is still being filled may lack its manifest for now.
     verify_expected(job, &listing).map_err(at_source)?;

@@ -1,27 +1,233 @@
-//! How a job reaches the containers of its two assets.
+//! How a job reaches the containers of its two assets: with an account's key, or through SAS locators, which are then
+//! deleted however the job ends.
 
-use super::sites::Sites;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::OnceCell;
+
+use super::budget::Budget;
+use super::sas_hold::SasHold;
+use super::sites::{Site, SiteStorage, Sites};
 use crate::blob_store::Container;
-use crate::model::Asset;
+use crate::failure::{Failure, FailureKind};
+use crate::media_service::ams_v2::{SasLocator, SasPurpose};
+use crate::model::{Asset, AssetMark, ReplicationJob};
+
+/// How long a new locator may be refused: it takes 30 to 40 s to get through to storage (contract ams-v2, section 4.4).
+const LAG: time::Duration = time::Duration::minutes(10);
+/// A locator made later by more than this is another one, for dates come back rounded.
+const ROUNDING: time::Duration = time::Duration::seconds(1);
+/// When to look again meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How long a job that has failed waits for its locators to be deleted; they are deleted in the background after that.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The containers of one job's two assets, each opened when it is first needed.
 #[derive(Debug)]
 pub struct Storage<'a> {
+    job: &'a ReplicationJob,
     sites: &'a Sites,
+    source: Side,
+    replica: Side,
+}
+
+/// One of the two containers.
+#[derive(Debug)]
+struct Side {
+    site: Arc<Site>,
+    purpose: SasPurpose,
+    container: OnceCell<Container>,
+    /// Known from the moment a locator may exist.
+    hold: Mutex<Option<SasHold>>,
+    locator: OnceCell<SasLocator>,
+}
+
+impl Side {
+    fn new(site: &Arc<Site>, purpose: SasPurpose) -> Self {
+        let site = Arc::clone(site);
+        Self { site, purpose, container: OnceCell::new(), hold: Mutex::default(), locator: OnceCell::new() }
+    }
+
+    async fn open(&self, asset: &Asset, sites: &Sites) -> Result<Container, Failure> {
+        let opened = self.container.get_or_try_init(|| async {
+            let storage = match &self.site.storage {
+                SiteStorage::Key(account) => return Ok(account.container(&asset.container)),
+                SiteStorage::Sas(storage) => storage,
+            };
+            let hold = sites.sas_uses.hold(&self.site, &asset.id, self.purpose, &sites.closing);
+            *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold.clone());
+            let locator = hold.ensure().await?;
+            let container = storage.container(&asset.container, &locator.address, &locator.query)?;
+            self.locator.set(locator).ok();
+            Ok(container)
+        });
+        opened.await.cloned()
+    }
+
+    fn take_hold(&self) -> Option<SasHold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn needs_locators(&self) -> bool {
+        matches!(self.site.storage, SiteStorage::Sas(_))
+    }
 }
 
 impl<'a> Storage<'a> {
-    pub fn new(sites: &'a Sites) -> Self {
-        Self { sites }
+    pub fn new(job: &'a ReplicationJob, sites: &'a Sites) -> Self {
+        let (source, replica) = (&sites.source, &sites.replica);
+        let source = Side::new(source, SasPurpose::Read);
+        Self { job, sites, source, replica: Side::new(replica, SasPurpose::Write) }
     }
 
     /// The source asset's container, to list and to copy from.
-    pub fn source(&self, asset: &Asset) -> Container {
-        self.sites.source.storage.container(&asset.container)
+    pub async fn source(&self, asset: &Asset) -> Result<Container, Failure> {
+        self.source.open(asset, self.sites).await
     }
 
     /// The replica asset's container, to list and to write to.
-    pub fn replica(&self, asset: &Asset) -> Container {
-        self.sites.replica.storage.container(&asset.container)
+    pub async fn replica(&self, asset: &Asset) -> Result<Container, Failure> {
+        self.replica.open(asset, self.sites).await
+    }
+
+    /// Ends the job's use of storage: no locator stays behind, but for a job that goes on in its next slice, for a locator
+    /// that is deleted each time would never get through to storage.
+    ///
+    /// # Errors
+    /// The job's own failure, told as what it is where a locator is behind it; transient `sas-locator-left` where all is
+    /// done and a locator cannot be deleted.
+    pub async fn close<T>(self, result: Result<T, Failure>, budget: Budget) -> Result<T, Failure> {
+        let failure = match result {
+            Ok(done) => return self.release().await.map(|()| done),
+            Err(failure) => self.explain(failure).await,
+        };
+        match failure.kind {
+            FailureKind::NeedsMoreTime { check_after } if budget.goes_on_after(check_after) => {
+                [self.source, self.replica].iter().filter_map(Side::take_hold).for_each(SasHold::keep);
+            }
+            _ => self.sweep().await,
+        }
+        Err(failure)
+    }
+
+    async fn release(&self) -> Result<(), Failure> {
+        for side in [&self.source, &self.replica] {
+            let Some(hold) = side.take_hold() else { continue };
+            let name = hold.name();
+            hold.release().await.map_err(|failure| {
+                let message = format!("all is replicated, but SAS locator {name} cannot be deleted: {failure}");
+                Failure::transient("sas-locator-left", message)
+                    .with_hint(
+                        "the next try deletes it and announces the replica; look at the media service if it goes on",
+                    )
+                    .with_retry_after(failure.retry_after())
+                    .at_site(&side.site.name)
+                    .at_step("delete_sas_locators")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what this slice of the job has opened, and what earlier ones have left that this one did not come to.
+    pub async fn sweep(&self) {
+        let all = async { futures::join!(self.sweep_source(), self.sweep_replica()) };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!(
+                asset = self.job.asset_id,
+                "SAS locators are not deleted yet; that goes on in the background"
+            );
+        }
+    }
+
+    async fn sweep_source(&self) {
+        if self.source.needs_locators() {
+            let hold = self.source.take_hold().unwrap_or_else(|| self.hold(&self.source, &self.job.asset_id));
+            release_or_tell(hold).await;
+        }
+    }
+
+    async fn sweep_replica(&self) {
+        if !self.replica.needs_locators() {
+            return;
+        }
+        if let Some(hold) = self.replica.take_hold() {
+            return release_or_tell(hold).await;
+        }
+        let mark = AssetMark { source: self.job.source.clone(), asset_id: self.job.asset_id.clone() };
+        match self.replica.site.media.find_replica_assets(&mark).await {
+            Ok(ids) => {
+                for id in ids {
+                    release_or_tell(self.hold(&self.replica, &id)).await;
+                }
+            }
+            Err(failure) => {
+                let site = &self.replica.site.name;
+                tracing::warn!(%site, asset = self.job.asset_id, error = %failure,
+                    "cannot look whether an earlier try has left a SAS locator at the replica");
+            }
+        }
+    }
+
+    fn hold(&self, side: &Side, asset_id: &str) -> SasHold {
+        self.sites.sas_uses.hold(&side.site, asset_id, side.purpose, &self.sites.closing)
+    }
+
+    /// What storage refuses to the bearer of a locator: not ready while the locator is new, else of no use any longer.
+    async fn explain(&self, failure: Failure) -> Failure {
+        let is_denied = matches!(failure.code, "storage-denied" | "source-denied");
+        if !is_denied && !matches!(failure.code, "container-missing" | "blob-gone" | "source-gone") {
+            return failure;
+        }
+        let is_of = |side: &&Side| failure.site.as_ref() == Some(&side.site.name);
+        let Some(side) = [&self.source, &self.replica].into_iter().find(is_of) else { return failure };
+        let hold = side.hold.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (Some(hold), Some(locator)) = (hold, side.locator.get()) else { return failure };
+
+        let age = OffsetDateTime::now_utc() - locator.made_at;
+        let in_place = |new: Failure| {
+            let new = new.at_site(&side.site.name);
+            match failure.step {
+                Some(step) => new.at_step(step),
+                None => new,
+            }
+        };
+        let name = hold.name();
+        let not_yet = |why: &str| {
+            let message = format!("SAS locator {name} {why}: {failure}");
+            in_place(Failure::needs_more_time("sas-not-usable-yet", message, LOOK_AGAIN))
+        };
+        if age < LAG {
+            return not_yet(&format!("is not usable yet, {} s after it was made", age.whole_seconds().max(0)));
+        }
+        if !is_denied {
+            return failure;
+        }
+        match hold.find().await {
+            Ok(None) => not_yet("was deleted meanwhile by another run"),
+            Ok(Some(found)) if found.made_at - locator.made_at > ROUNDING => {
+                not_yet("was made anew meanwhile by another run")
+            }
+            Err(other) => other,
+            Ok(Some(_)) => {
+                if let Err(failure) = hold.delete().await {
+                    tracing::warn!(locator = name, error = %failure, "SAS locator that is refused cannot be deleted");
+                }
+                let message = format!("SAS locator {name}, made at {}, is refused: {failure}", locator.made_at);
+                in_place(Failure::transient("sas-refused", message).with_hint(
+                    "it is deleted and made anew; a roll of the storage account's key makes every SAS locator useless, and \
+                     if it goes on, the media account may not hold the new key, or the storage account's firewall is closed",
+                ))
+            }
+        }
+    }
+}
+
+async fn release_or_tell(hold: SasHold) {
+    let name = hold.name();
+    if let Err(failure) = hold.release().await {
+        tracing::warn!(locator = name, error = %failure,
+            "SAS locator not deleted; the next run of this asset deletes it, or delete it by hand");
     }
 }

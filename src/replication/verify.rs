@@ -34,12 +34,12 @@ pub async fn verify_copy(
     storage: &Storage<'_>,
     sites: &Sites,
 ) -> Result<VerifiedCopy, Failure> {
-    let listing = storage.source(&asset.asset).list().await?;
+    let listing = storage.source(&asset.asset).await?.list().await?;
     if let Some(name) = changed(&asset.listing, &listing) {
         let message = format!("'{name}' changed at the source while the asset was copied");
         return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
     }
-    let there = storage.replica(replica).list().await?;
+    let there = storage.replica(replica).await?.list().await?;
     match listing.differences(&there).as_slice() {
         [] => Ok(VerifiedCopy { listing }),
         found => Err(classify_differences(found).at_site(&sites.replica.name)),

@@ -8,6 +8,7 @@ mod http;
 mod ignored;
 mod kills;
 mod lease;
+mod no_key;
 mod one_shot;
 mod parked;
 mod publishing;

@@ -26,7 +26,12 @@ impl Worker {
 
     /// Starts it and waits for nothing.
     pub fn spawn(config: &Path) -> Result<Self> {
-        let mut child = command(config).arg("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        Self::spawn_command(config, &["run"])
+    }
+
+    /// Starts any command of the program and waits for nothing.
+    pub fn spawn_command(config: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut child = command(config).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let log = Arc::new(Mutex::new(String::new()));
         tokio::spawn(keep(child.stdout.take().context("no standard output")?, Arc::clone(&log)));
         tokio::spawn(keep(child.stderr.take().context("no standard error")?, Arc::clone(&log)));

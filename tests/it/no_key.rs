@@ -1,0 +1,4 @@
+//! No-key mode: storage is reached through SAS locators only, and none is left behind however a job ends.
+
+mod scene;
+mod whole;
