@@ -78,7 +78,7 @@ async fn a_deletion_is_sent_again_where_it_is_redirected_to() {
     let cluster: url::Url = world.emulator.cluster_url("west").parse().unwrap();
     let proxy = FaultProxy::start(cluster.socket_addrs(|| None).unwrap()[0]).await.unwrap();
     let api_url = proxy.url().join("api/").unwrap();
-    let client = world.client_with(WEST, |media| media.api_url = api_url.clone()).unwrap();
+    let client = world.client_with(WEST, |media| media.api_url = Some(api_url.clone())).unwrap();
     let asset = west.create_asset("n", 0).await.unwrap();
     west.publish(&asset, None, None, DAY).unwrap();
     let redirected = Rule::answer(301, "Moved").answer_header("location", api_url.as_str());

@@ -153,8 +153,8 @@ async fn an_account_name_with_signs_of_a_form_gets_its_token() {
     let client = world
         .client_with(WEST, |media| {
             media.account = ODD.to_owned();
-            media.token_url = token_url;
-            media.api_url = api_url;
+            media.token_url = Some(token_url);
+            media.api_url = Some(api_url);
         })
         .unwrap();
     let reached = client.verify_reachable().await.unwrap();

@@ -14,7 +14,7 @@ const ASSET: &str = "nb:cid:UUID:77f2c6b8-90d3-4a1b-8c55-2f7f0e6d1c09";
 async fn scripted(world: &World, bodies: &[String]) -> anyhow::Result<(AmsV2, Scripted)> {
     let answers = bodies.iter().map(|body| Answer::new(200).body(body)).collect();
     let scripted = Scripted::start(answers).await?;
-    let api_url = format!("http://{}/api/", scripted.address()).parse()?;
+    let api_url = format!("http://{}/api/", scripted.address()).parse().map(Some)?;
     Ok((world.client_with(WEST, |media| media.api_url = api_url)?, scripted))
 }
 
