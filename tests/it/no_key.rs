@@ -1,4 +1,5 @@
 //! No-key mode: storage is reached through SAS locators only, and none is left behind however a job ends.
 
+mod lag;
 mod scene;
 mod whole;

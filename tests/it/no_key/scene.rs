@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use stream_replicator::media_service::ams_v2::{SasLocator, SasPurpose};
+use stream_replicator::media_service::ams_v2::{AmsV2, SasLocator, SasPurpose};
 use stream_replicator::replication::AllSites;
 use stream_replicator::settings;
 use testbed::emulator::Locator;
@@ -82,12 +82,16 @@ pub async fn none_left(world: &World) -> Result<()> {
     waited.or_else(|_| ensure_none_left(world))
 }
 
-/// Makes a SAS locator as another worker with the same settings would.
-pub async fn plant(world: &World, site: &str, asset_id: &str, purpose: SasPurpose) -> Result<SasLocator> {
+/// The media service of a site as another worker with the same settings sees it.
+pub fn client(world: &World, site: &str) -> Result<AmsV2> {
     let settings = settings::load(Some(&world.config()), std::collections::HashMap::new())?;
     let sites = AllSites::connect(&settings)?;
-    let site = sites.site(&site.parse().map_err(anyhow::Error::msg)?)?;
-    Ok(site.media.ensure_sas_locator(asset_id, purpose).await?)
+    Ok(sites.site(&site.parse().map_err(anyhow::Error::msg)?)?.media.clone())
+}
+
+/// Makes a SAS locator as another worker would.
+pub async fn plant(world: &World, site: &str, asset_id: &str, purpose: SasPurpose) -> Result<SasLocator> {
+    Ok(client(world, site)?.ensure_sas_locator(asset_id, purpose).await?)
 }
 
 /// How many locators of any kind the workers have asked a site to make so far.
