@@ -19,7 +19,7 @@ mod verify;
 
 pub use budget::Budget;
 pub use progress::{Progress, Snapshot};
-pub use resolve::{Resolution, resolve};
+pub use resolve::{Resolution, named_jobs, resolve};
 pub use sites::{AllSites, Site, SiteStorage, Sites};
 
 use std::future::Future;

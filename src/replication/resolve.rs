@@ -44,6 +44,26 @@ pub async fn resolve(
         Found::Assets(ids) => ids,
         Found::Ignored { reason, detail } => return Ok(Resolution::Ignored { reason, detail }),
     };
+    Ok(Resolution::Jobs(jobs(request, &route, &asset_ids, received_at, attempt)))
+}
+
+/// The jobs that a request names by itself, without a look at its source: those whose earlier slices may have left
+/// something, when the source cannot be asked.
+#[must_use]
+pub fn named_jobs(request: &ReplicationRequest, received_at: OffsetDateTime, all: &AllSites) -> Vec<ReplicationJob> {
+    match (&request.asset, find_route(request, all)) {
+        (AssetRef::Id(id), Ok(route)) => jobs(request, &route, std::slice::from_ref(id), received_at, 1),
+        _ => Vec::new(),
+    }
+}
+
+fn jobs(
+    request: &ReplicationRequest,
+    route: &Route,
+    asset_ids: &[String],
+    received_at: OffsetDateTime,
+    attempt: u32,
+) -> Vec<ReplicationJob> {
     let job = |asset_id: &String, replica| ReplicationJob {
         request_id: request.id.clone(),
         asset_id: asset_id.clone(),
@@ -58,7 +78,7 @@ pub async fn resolve(
         traceparent: request.traceparent.clone(),
     };
     let to_all = |asset_id| route.replicas.iter().map(move |replica| job(asset_id, replica.clone()));
-    Ok(Resolution::Jobs(asset_ids.iter().flat_map(to_all).collect()))
+    asset_ids.iter().flat_map(to_all).collect()
 }
 
 /// The route of a request: by its site, by the account that sent it, or the only one there is.

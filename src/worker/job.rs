@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 use super::context::Context;
 use super::history::History;
 use crate::events::{Incoming, Parsed, parse};
-use crate::failure::Failure;
-use crate::model::{Replicated, ReplicationJob};
+use crate::failure::{Failure, FailureKind};
+use crate::model::{Replicated, ReplicationJob, ReplicationRequest};
 use crate::rabbitmq::Message;
-use crate::replication::{Budget, Progress, Resolution, replicate, resolve};
+use crate::replication::{Budget, Progress, Resolution, give_back, named_jobs, replicate, resolve};
 
 /// What a message came to.
 #[derive(Debug)]
@@ -53,7 +53,13 @@ async fn run_unguarded(context: &Context, message: &Message, history: &History) 
         Parsed::Request(request) => request,
         Parsed::Ignored { reason, detail } => return Ok(Product::Ignored { reason, detail }),
     };
-    match resolve(&request, history.first_seen, history.attempt, &context.sites).await? {
+    let resolved = resolve(&request, history.first_seen, history.attempt, &context.sites).await;
+    if let Err(failure) = &resolved
+        && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
+    {
+        give_back_all(context, &request, history).await;
+    }
+    match resolved? {
         Resolution::Ignored { reason, detail } => Ok(Product::Ignored { reason, detail }),
         Resolution::Jobs(jobs) if jobs.len() != 1 => Ok(Product::Split(jobs)),
         Resolution::Jobs(jobs) => {
@@ -61,6 +67,15 @@ async fn run_unguarded(context: &Context, message: &Message, history: &History) 
             let sites = context.sites.pair(job)?;
             let replica = replicate(job, &sites, budget(context, history), &Progress::default()).await?;
             Ok(Product::Replica(Box::new(replica)))
+        }
+    }
+}
+
+/// The message may end here, and the jobs that it became in earlier slices will not come to give back what they left.
+async fn give_back_all(context: &Context, request: &ReplicationRequest, history: &History) {
+    for job in named_jobs(request, history.first_seen, &context.sites) {
+        if let Ok(sites) = context.sites.pair(&job) {
+            give_back(&job, &sites).await;
         }
     }
 }

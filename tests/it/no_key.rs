@@ -1,5 +1,6 @@
 //! No-key mode: storage is reached through SAS locators only, and none is left behind however a job ends.
 
+mod ends;
 mod lag;
 mod scene;
 mod whole;
