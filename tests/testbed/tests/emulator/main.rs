@@ -1,5 +1,6 @@
 //! The media services emulator over real HTTP, with a real Azurite behind it.
 
+mod azurerm;
 mod batch;
 mod doors;
 mod entra;

@@ -29,24 +29,31 @@ pub(super) enum Resource {
     NavigationCount(Set, String, &'static Navigation),
     /// `Set('key')/$links/Navigation`, or with the key of one target.
     Links { set: Set, key: String, navigation: &'static Navigation, target: Option<String> },
-    /// `StreamingEndpoints('key')/Start` and the like.
-    Action { key: String, name: String },
+    /// `StreamingEndpoints('key')/Start` and the like, `ContentKeys('key')/GetKeyDeliveryUrl`.
+    Action { set: Set, key: String, name: String },
     /// A function of the service.
     Function(String),
 }
 
 /// The sets for live streaming, templates and bulk ingest: known, and always empty.
-const ALWAYS_EMPTY: [&str; 7] = [
+const ALWAYS_EMPTY: [&str; 9] = [
     "Channels",
     "EncodingReservedUnitTypes",
     "Filters",
+    "IngestManifestAssets",
+    "IngestManifestFiles",
     "IngestManifests",
     "JobTemplates",
     "Programs",
     "TaskTemplates",
 ];
 const FUNCTIONS: [&str; 3] = ["CreateFileInfos", "CancelJob", "GetProtectionKeyId"];
-const ACTIONS: [&str; 3] = ["Start", "Stop", "Scale"];
+const ACTIONS: [(Set, &str); 4] = [
+    (Set::StreamingEndpoints, "Start"),
+    (Set::StreamingEndpoints, "Stop"),
+    (Set::StreamingEndpoints, "Scale"),
+    (Set::ContentKeys, "GetKeyDeliveryUrl"),
+];
 
 /// Resolves a raw path; 404 when it names nothing.
 pub(super) fn resolve(raw: &str) -> Result<Resource, AmsError> {
@@ -89,8 +96,8 @@ fn resolve_below(set: Set, key: &str, rest: &[Segment]) -> Option<Resource> {
             if let Some(navigation) = schema.navigation(&only.name) {
                 return Some(Resource::Navigation(set, key, navigation));
             }
-            if set == Set::StreamingEndpoints && ACTIONS.contains(&only.name.as_str()) {
-                return Some(Resource::Action { key, name: only.name.clone() });
+            if ACTIONS.contains(&(set, only.name.as_str())) {
+                return Some(Resource::Action { set, key, name: only.name.clone() });
             }
             Some(Resource::Property(set, key, schema.property(&only.name)?))
         }

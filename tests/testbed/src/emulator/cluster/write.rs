@@ -3,6 +3,8 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Response};
 
+use serde_json::json;
+
 use super::Context;
 use super::route::Resource;
 use crate::emulator::doors::reply;
@@ -11,7 +13,7 @@ use crate::emulator::odata::body::{self, Input};
 use crate::emulator::odata::format::Format;
 use crate::emulator::odata::query;
 use crate::emulator::odata::schema::Set;
-use crate::emulator::state::{AmsError, Entity, container_of};
+use crate::emulator::state::{AmsError, Entity, container_of, uuid_of};
 
 type Answer = Result<Response<Body>, AmsError>;
 
@@ -27,6 +29,12 @@ pub(super) async fn post(context: &Context, resource: Resource) -> Answer {
             let url = body::parse_link(&context.call.body)?;
             context.with_account(|account| account.link(set, &key, navigation.name, &url))?;
             Ok(reply::empty(204))
+        }
+        Resource::Action { set: Set::ContentKeys, key, .. } => {
+            let id = context.with_account(|account| Ok(account.find(Set::ContentKeys, &key)?.key().to_owned()))?;
+            // nobody delivers keys here
+            let url = format!("https://{}.keydelivery.invalid/?kid={}", context.account, uuid_of(&id));
+            Ok(context.renderer.value(&json!({"GetKeyDeliveryUrl": url}), &json!({"value": url})))
         }
         Resource::Action { key, name, .. } => {
             let units = body::parse_argument(&context.call.body, "scaleUnits");

@@ -7,7 +7,7 @@ use crate::emulator::odata::edm::Edm;
 use crate::emulator::odata::schema::Set;
 
 impl Account {
-    /// The default streaming endpoint; the storage accounts; one encoder.
+    /// The default streaming endpoint; the storage accounts; the encoders.
     pub(super) fn furnish(&mut self) {
         let mut endpoint = Entity::new(Set::StreamingEndpoints, format!("nb:oid:UUID:{}", new_uuid()));
         let host = self.streaming_root.trim_start_matches("http://").to_owned();
@@ -26,10 +26,15 @@ impl Account {
             self.insert(storage);
         }
 
-        let mut encoder = Entity::new(Set::MediaProcessors, format!("nb:mpid:UUID:{}", new_uuid()));
-        encoder.set("Name", "Media Encoder Standard").set("Description", "Media Encoder Standard");
-        encoder.set("Vendor", "Microsoft").set("Version", "1.1").set("Sku", "");
-        self.insert(encoder);
+        // the last two are what older clients ask for by name
+        for (name, version) in
+            [("Media Encoder Standard", "1.1"), ("Azure Media Encoder", "4.7"), ("Windows Azure Media Encoder", "3.7")]
+        {
+            let mut encoder = Entity::new(Set::MediaProcessors, format!("nb:mpid:UUID:{}", new_uuid()));
+            encoder.set("Name", name).set("Description", name);
+            encoder.set("Vendor", "Microsoft").set("Version", version).set("Sku", "");
+            self.insert(encoder);
+        }
     }
 
     pub(super) fn new_streaming_endpoint(&self, input: &Input) -> Result<Entity, AmsError> {
