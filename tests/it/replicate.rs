@@ -72,6 +72,7 @@ async fn both_containers_are_identical_but_for_one_key_of_ours() -> Result<()> {
     {
         west.put(&container, name, body.to_owned(), options.clone()).await?;
     }
+    west.snapshot(&container, "data.json").await?;
     world.send_finished(&asset.id).await?;
     let event = next_event(&mut events).await?;
     let replica = event["data"]["asset"]["replicaId"].as_str().context("no replica id")?;

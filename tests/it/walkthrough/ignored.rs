@@ -79,7 +79,10 @@ pub const ROWS: &[Row] = &[
     (
         "snapshots stay out",
         "relies on what a listing includes by default",
-        &["blob_store::a_listing_has_every_blob_with_its_headers_metadata_and_kind"],
+        &[
+            "blob_store::a_listing_has_every_blob_with_its_headers_metadata_and_kind",
+            "replicate::both_containers_are_identical_but_for_one_key_of_ours",
+        ],
     ),
     (
         "headers, metadata and MIME types travel along",
