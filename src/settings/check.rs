@@ -5,6 +5,8 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::model::SiteName;
+
 use super::{Settings, SiteSettings, StorageAccess, StorageSettings};
 
 /// One wrong setting: the key, and what is wrong with its value.
@@ -38,6 +40,7 @@ pub fn problems(settings: &Settings) -> Vec<Problem> {
             self::site(site).into_iter().map(|(key, problem)| Problem::new(format!("sites.{name}.{key}"), problem)),
         );
     }
+    found.extend(shared_principals(settings));
     found.extend(routes(settings));
     found
 }
@@ -131,6 +134,29 @@ fn storage(storage: &StorageSettings) -> Vec<(&'static str, &'static str)> {
             found.push(("storage.account", "is missing: set the name of the storage account"));
         }
         _ => {}
+    }
+    found
+}
+
+/// A token of Entra ID names no account, so what is asked at one door by one principal is one account.
+fn shared_principals(settings: &Settings) -> Vec<Problem> {
+    let asking = |site: &SiteSettings| {
+        let media = &site.media;
+        Some((media.tenant.clone()?, media.client_id.clone()?, media.api_root(site.cloud).ok()?))
+    };
+    let sites: Vec<_> = settings.sites.iter().collect();
+    let mut found = Vec::new();
+    for (at, (name, site)) in sites.iter().enumerate() {
+        let same = |other: &&&(&SiteName, &SiteSettings)| {
+            asking(site).is_some() && asking(site) == asking(other.1) && site.media.account != other.1.media.account
+        };
+        if let Some((other, _)) = sites[..at].iter().find(|other| same(&other)) {
+            let problem = format!(
+                "is missing: its front door cannot tell this account from that of site '{other}', as both have one \
+                 service principal: set the regions, or a principal for each"
+            );
+            found.push(Problem::new(format!("sites.{name}.media.region"), problem));
+        }
     }
     found
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use stream_replicator::settings::Settings;
 use testbed::emulator::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
+use testbed::zone::Zone;
 
 use super::{GOOD, load_text};
 
@@ -186,8 +187,27 @@ fn clouds_and_identities_that_do_not_fit_are_named() -> Result<()> {
 }
 
 #[test]
-fn a_certificate_is_looked_at_when_the_settings_are_loaded() -> Result<()> {
+fn one_principal_for_two_accounts_needs_doors_that_tell_them_apart() -> Result<()> {
+    let both = |west: &str, east: &str, client_id: &str| {
+        let principal = PRINCIPAL.replace("'app'", &format!("'{client_id}'"));
+        GOOD.replace("key = \" 0075 \"", &format!("{PRINCIPAL}\n{west}"))
+            .replace(EAST_KEY, &format!("{principal}\n{east}"))
+    };
+    for (west, east) in [("", ""), ("api_url = 'd.example'", "api_url = 'd.example/api'")] {
+        let error = problem(&both(west, east, "app"))?;
+        assert!(error.starts_with("sites.west.media.region: is missing") && error.contains("'east'"), "{error}");
+    }
+    for (west, east, client_id) in [("region = 'a'", "region = 'a'", "app"), ("region = 'a'", "", "app"), ("", "", "b")]
+    {
+        load_text(&both(west, east, client_id), &[])??;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_is_looked_at_when_the_settings_are_loaded() -> Result<()> {
     let folder = tempfile::tempdir()?;
+    let of_others = std::fs::read_to_string(Zone::start(folder.path(), []).await?.ca_file())?;
     let file = folder.path().join("client.pem");
     let media = format!("tenant = 't'\nclient_id = 'c'\ncertificate_file = '{}'", file.display());
     let text = text("china", &media);
@@ -199,13 +219,15 @@ fn a_certificate_is_looked_at_when_the_settings_are_loaded() -> Result<()> {
         (TEST_CERTIFICATE_PEM, "holds no private key"),
         (&format!("{TEST_CERTIFICATE_PEM}{encrypted}"), "encrypted"),
         (&format!("{TEST_CERTIFICATE_PEM}{key_of_another_kind}"), "RSA"),
+        (&format!("{of_others}{TEST_KEY_PEM}"), "belongs to none of its certificates"),
     ] {
         std::fs::write(&file, pem)?;
         let error = problem(&text)?;
         assert!(error.starts_with("sites.east.media.certificate_file: file ") && error.contains(told), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    std::fs::write(&file, format!("{TEST_KEY_PEM}{TEST_CERTIFICATE_PEM}"))?;
+    // Other certificates beside are those of its authorities.
+    std::fs::write(&file, format!("{of_others}{TEST_KEY_PEM}{TEST_CERTIFICATE_PEM}"))?;
     let settings = load_text(&text, &[])??;
     let shown = format!("{:?}{}", settings, settings.to_lines().join("\n"));
     let of_key: Vec<_> = TEST_KEY_PEM.lines().filter(|line| !line.starts_with("---")).collect();
