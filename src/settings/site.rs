@@ -46,7 +46,9 @@ impl SiteSettings {
             }
             Err(_) => {}
         }
-        if let (None, Some(account)) = (&self.storage.blob_url, &self.storage.account) {
+        // Through SAS locators storage is where these say.
+        let has_key = self.storage.access == StorageAccess::AccountKey;
+        if let (true, None, Some(account)) = (has_key, &self.storage.blob_url, &self.storage.account) {
             self.storage.blob_url = self.cloud.blob_url(account).parse().ok();
         }
     }

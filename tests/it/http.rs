@@ -6,6 +6,7 @@ use bytes::Bytes;
 use stream_replicator::failure::FailureKind;
 use stream_replicator::http::{HttpClient, HttpErrorKind, Method, Request};
 use stream_replicator::settings::{HttpSettings, Resolve};
+use testbed::zone::{Behind, Zone};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
@@ -110,4 +111,25 @@ async fn a_host_of_the_settings_is_not_asked_of_the_dns() {
         assert_eq!(response.status, 200);
         assert!(serving.await.unwrap().contains(&format!("host: {host}\r\n")), "the URL's own host is named");
     }
+}
+
+#[tokio::test]
+async fn an_authority_of_the_settings_is_trusted_besides_the_machines() {
+    let (url, serving) = serve(Does::Answers(answer("200 OK", 1))).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Behind::Server(url.origin().ascii_serialization().parse().unwrap());
+    let zone = Zone::start(folder.path(), [("far.invalid".to_owned(), server)]).await.unwrap();
+    let mut settings = settings(30);
+    settings.resolve.0.extend(zone.places().map(|(name, address)| (name.to_owned(), address)));
+    let request = || Request::new(Method::GET, Url::parse("https://far.invalid/path").unwrap());
+
+    let error = HttpClient::new(&settings).unwrap().send(request()).await.unwrap_err();
+    assert_eq!(error.kind, HttpErrorKind::Connect, "{error}");
+    assert!(zone.requests().is_empty());
+    settings.ca_file = Some(zone.ca_file().to_owned());
+    assert_eq!(HttpClient::new(&settings).unwrap().send(request()).await.unwrap().status, 200);
+    assert!(serving.await.unwrap().contains("host: far.invalid\r\n"));
+
+    settings.ca_file = Some("/nowhere/ca.pem".into());
+    assert!(HttpClient::new(&settings).unwrap_err().to_string().contains("/nowhere/ca.pem"));
 }

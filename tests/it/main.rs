@@ -3,6 +3,7 @@
 mod ams_v2;
 mod blob_store;
 mod check;
+mod china;
 mod copies;
 mod http;
 mod ignored;

@@ -149,7 +149,10 @@ async fn an_account_name_with_signs_of_a_form_gets_its_token() {
     let storage = world.account(WEST).storage().unwrap();
     let accounts = vec![AccountConfig::new(ODD, super::world::KEY, "west", storage)];
     let odd = Emulator::start(EmulatorConfig { accounts, ..EmulatorConfig::default() }).await.unwrap();
-    let (token_url, api_url) = (odd.acs_url().parse().unwrap(), odd.front_door_url().parse().unwrap());
+    let (token_url, api_url) = (
+        odd.acs_url().parse::<url::Url>().unwrap().join("v2/OAuth2-13").unwrap(),
+        odd.front_door_url().parse().unwrap(),
+    );
     let client = world
         .client_with(WEST, |media| {
             media.account = ODD.to_owned();

@@ -1,4 +1,4 @@
-//! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults.
+//! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults, public names.
 
 pub mod amqp;
 pub mod demo;
@@ -7,3 +7,4 @@ pub mod process;
 pub mod proxy;
 pub mod relay;
 pub mod storage;
+pub mod zone;

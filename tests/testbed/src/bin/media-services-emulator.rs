@@ -152,6 +152,7 @@ fn config_of(arguments: Arguments) -> Result<EmulatorConfig> {
             step: Duration::from_millis(arguments.job_step_milliseconds),
             ..EncoderConfig::default()
         },
+        ..EmulatorConfig::default()
     })
 }
 

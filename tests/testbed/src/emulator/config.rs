@@ -17,6 +17,9 @@ pub struct EmulatorConfig {
     pub ports: Ports,
     /// What encoding jobs produce.
     pub encoder: EncoderConfig,
+    /// What the clusters call themselves in redirects and entities, by data centre and without a trailing slash, where
+    /// clients reach them by a public name, such as `https://wamsbjbclus001rest-hs.chinacloudapp.cn`.
+    pub public_clusters: BTreeMap<String, String>,
 }
 
 /// Fixed ports by door; an absent or zero port is chosen by the operating system.
@@ -47,6 +50,12 @@ pub struct AccountConfig {
     pub storage: Storage,
     /// Further storage accounts, for assets that name them.
     pub more_storage: Vec<Storage>,
+    /// What its streaming endpoint is called in locators, where clients reach it by a public name; `http://` in front, as
+    /// locators have it, and no trailing slash.
+    pub public_streaming: Option<String>,
+    /// What its blob service is called in assets and SAS locators, without a trailing slash, where clients reach it by a
+    /// public name.
+    pub public_storage: Option<String>,
     /// The port of its streaming endpoint; zero lets the operating system choose.
     pub streaming_port: u16,
     /// The port of its own REST endpoint, which serves without a redirect; zero lets the operating system choose.
@@ -72,6 +81,8 @@ impl AccountConfig {
             data_centre: data_centre.to_owned(),
             storage,
             more_storage: Vec::new(),
+            public_streaming: None,
+            public_storage: None,
             streaming_port: 0,
             restv2_port: 0,
             switches: Switches::default(),

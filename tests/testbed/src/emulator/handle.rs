@@ -39,7 +39,7 @@ impl Emulator {
         let shared = Arc::new(Shared {
             state: SharedState::default(),
             mint: Mint::new(),
-            addresses: listeners.addresses()?,
+            addresses: listeners.addresses(&config)?,
             encoder: config.encoder,
             notifications: broadcast::channel(NOTIFICATIONS).0,
             http: crate::storage::http_client_builder().build().context("cannot set up an HTTP client")?,
@@ -49,7 +49,8 @@ impl Emulator {
             stop: CancellationToken::new(),
         });
         for account in &config.accounts {
-            let streaming_root = shared.addresses.streaming.get(&account.name).cloned().unwrap_or_default();
+            let streaming_root = account.public_streaming.as_ref().or(shared.addresses.streaming.get(&account.name));
+            let streaming_root = streaming_root.cloned().unwrap_or_default();
             let taken =
                 shared.state.lock().accounts.insert(account.name.clone(), Account::new(account, streaming_root));
             anyhow::ensure!(taken.is_none(), "two accounts are named '{}': give each its own name", account.name);
@@ -75,9 +76,15 @@ impl Emulator {
         &self.shared.addresses.entra
     }
 
-    /// The service root of a data centre's cluster, with its trailing slash.
+    /// The service root of a data centre's cluster as clients are told it, with its trailing slash.
     pub fn cluster_url(&self, data_centre: &str) -> String {
         self.shared.root_of(data_centre)
+    }
+
+    /// The base URL at which a data centre's cluster listens, whatever its public name is; empty when there is no such data
+    /// centre.
+    pub fn cluster_listener_url(&self, data_centre: &str) -> &str {
+        self.shared.addresses.clusters.get(data_centre).map(String::as_str).unwrap_or_default()
     }
 
     /// The service root of an account's own endpoint of the AAD era, which serves without a redirect, with its trailing slash

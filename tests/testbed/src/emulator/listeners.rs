@@ -42,7 +42,7 @@ impl Listeners {
         Ok(Self { front_door, acs, entra, clusters, restv2, streaming })
     }
 
-    pub(super) fn addresses(&self) -> anyhow::Result<Addresses> {
+    pub(super) fn addresses(&self, config: &EmulatorConfig) -> anyhow::Result<Addresses> {
         let url = |listener: &TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
         let urls = |listeners: &BTreeMap<String, TcpListener>| {
             listeners.iter().map(|(name, listener)| Ok((name.clone(), url(listener)?))).collect::<std::io::Result<_>>()
@@ -52,6 +52,7 @@ impl Listeners {
             acs: url(&self.acs)?,
             entra: url(&self.entra)?,
             clusters: urls(&self.clusters)?,
+            public_clusters: config.public_clusters.clone(),
             restv2: urls(&self.restv2)?,
             streaming: urls(&self.streaming)?,
         })

@@ -20,6 +20,8 @@ pub(crate) struct Addresses {
     pub(crate) entra: String,
     /// By data centre.
     pub(crate) clusters: BTreeMap<String, String>,
+    /// What clusters call themselves, where that is another name.
+    pub(crate) public_clusters: BTreeMap<String, String>,
     /// The endpoints of the AAD era, by account.
     pub(crate) restv2: BTreeMap<String, String>,
     /// By account.
@@ -46,9 +48,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The service root of a data centre, with its trailing slash.
+    /// The service root of a data centre as clients are told it, with its trailing slash.
     pub(crate) fn root_of(&self, data_centre: &str) -> String {
-        let base = self.addresses.clusters.get(data_centre).map(String::as_str).unwrap_or_default();
+        let Addresses { public_clusters, clusters, .. } = &self.addresses;
+        let base = public_clusters.get(data_centre).or_else(|| clusters.get(data_centre));
+        let base = base.map(String::as_str).unwrap_or_default();
         format!("{base}/api/")
     }
 

@@ -24,7 +24,9 @@ pub(crate) struct Account {
     pub(crate) more_storage: Vec<Storage>,
     /// SAS locators that died with a storage key.
     pub(crate) dead_sas: BTreeSet<String>,
-    /// The root of its streaming endpoint, without a trailing slash.
+    /// The root of its blob service as clients are told it, without a trailing slash.
+    pub(crate) storage_root: String,
+    /// The root of its streaming endpoint as clients are told it, without a trailing slash.
     pub(crate) streaming_root: String,
     pub(crate) switches: Switches,
     sets: BTreeMap<Set, Vec<Entity>>,
@@ -42,6 +44,10 @@ impl Account {
             storage: config.storage.clone(),
             more_storage: config.more_storage.clone(),
             dead_sas: BTreeSet::new(),
+            storage_root: config
+                .public_storage
+                .clone()
+                .unwrap_or_else(|| config.storage.endpoint().as_str().trim_end_matches('/').to_owned()),
             streaming_root,
             switches: config.switches.clone(),
             sets: BTreeMap::new(),

@@ -28,7 +28,9 @@ impl Account {
         let unattached =
             || format!("the storage account '{storage_name}' is not attached to the account '{}'", self.name);
         let storage = self.storage_named(&storage_name).ok_or_else(|| AmsError::new(404, unattached()))?;
-        let uri = format!("{}/{}", storage.endpoint().as_str().trim_end_matches('/'), container_of(asset.key()));
+        let is_default = storage_name == self.storage.account();
+        let root = if is_default { &self.storage_root } else { storage.endpoint().as_str().trim_end_matches('/') };
+        let uri = format!("{root}/{}", container_of(asset.key()));
         asset.set("State", 0).set("Options", options);
         asset.set("Uri", uri).set("StorageAccountName", storage_name);
         if asset.number("FormatOption").is_none() {
