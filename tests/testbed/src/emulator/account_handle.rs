@@ -68,6 +68,17 @@ impl AccountHandle {
         jobs::place(&self.shared, &self.name, asset_id, files).await
     }
 
+    /// Registers whatever lies in an asset's container, as `CreateFileInfos` does.
+    ///
+    /// # Errors
+    /// When there is no such asset or storage cannot be reached.
+    pub async fn register_blobs(&self, asset_id: &str) -> anyhow::Result<()> {
+        let storage = self.storage()?;
+        let blobs = storage.list(&container_of(asset_id)).await?.unwrap_or_default();
+        let blobs: Vec<_> = blobs.into_iter().map(|blob| (blob.name, blob.size)).collect();
+        self.with(|account| account.create_file_infos(asset_id, &blobs))
+    }
+
     /// Publishes an asset with a read policy and an origin locator, under the given GUID or a new one.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! One entity: property values, links, and what a reader does not see of it yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -13,7 +14,8 @@ use crate::emulator::odata::schema::Set;
 #[derive(Debug, Clone)]
 pub struct Entity {
     set: Set,
-    values: BTreeMap<&'static str, Edm>,
+    /// Shared with the copies that readers are given, until it changes.
+    values: Arc<BTreeMap<&'static str, Edm>>,
     links: BTreeMap<&'static str, Vec<String>>,
     hidden_from_reads: Hiding,
     hidden_from_streams: Hiding,
@@ -56,14 +58,14 @@ impl Entity {
     pub(crate) fn new(set: Set, key: String) -> Self {
         let mut entity = Self {
             set,
-            values: BTreeMap::new(),
+            values: Arc::default(),
             links: BTreeMap::new(),
             hidden_from_reads: Hiding::default(),
             hidden_from_streams: Hiding::default(),
             hidden_from_storage: Hiding::default(),
             stale: None,
         };
-        entity.values.insert(set.schema().key(), Edm::Text(key));
+        Arc::make_mut(&mut entity.values).insert(set.schema().key(), Edm::Text(key));
         for name in ["Created", "LastModified"] {
             if set.schema().property(name).is_some() {
                 entity.set(name, OffsetDateTime::now_utc());
@@ -132,7 +134,7 @@ impl Entity {
         let property = self.set.schema().property(name);
         assert!(property.is_some(), "{:?} has no property '{name}': use the wire name", self.set);
         if let Some(property) = property {
-            self.values.insert(property.name, value.into());
+            Arc::make_mut(&mut self.values).insert(property.name, value.into());
         }
         self
     }
@@ -191,7 +193,7 @@ impl Entity {
         let mut seen = self.clone();
         if let Some(stale) = self.stale.as_mut().filter(|stale| stale.reads > 0) {
             stale.reads -= 1;
-            seen.values.extend(stale.values.iter().cloned());
+            Arc::make_mut(&mut seen.values).extend(stale.values.iter().cloned());
         }
         Some(seen)
     }

@@ -1,5 +1,7 @@
 //! Asset files: names, the one primary, and registering the blobs of a container.
 
+use std::collections::HashSet;
+
 use super::{Account, AmsError, Entity};
 use crate::emulator::config::CreateFileInfos;
 use crate::emulator::odata::body::Input;
@@ -51,7 +53,8 @@ impl Account {
     /// (contract ams-v2 section 4.1).
     pub(crate) fn create_file_infos(&mut self, asset_id: &str, blobs: &[(String, u64)]) -> Result<(), AmsError> {
         self.find(Set::Assets, asset_id)?;
-        let is_known = |name: &str| self.files_of(asset_id).any(|file| file.text("Name") == Some(name));
+        let known: HashSet<_> = self.files_of(asset_id).filter_map(|file| file.text("Name")).collect();
+        let is_known = |name: &str| known.contains(name);
         let blobs: Vec<_> = blobs.iter().filter(|(name, _)| !name.contains('/')).collect();
         let missing: Vec<_> = blobs.iter().filter(|(name, _)| !is_known(name)).collect();
         let limit = match self.switches.create_file_infos {

@@ -23,6 +23,11 @@ impl Account {
         navigation: &Navigation,
     ) -> Result<Vec<Entity>, AmsError> {
         let entity = self.observe(set, key)?;
+        if (set, navigation.name) == (Set::Assets, "Files") {
+            // there may be tens of thousands: no search for each
+            let is_its = |file: &&mut Entity| file.text("ParentAssetId") == Some(entity.key());
+            return Ok(self.all_mut(Set::Files).iter_mut().filter(is_its).filter_map(Entity::observe).collect());
+        }
         let keys = self.related_keys(&entity, navigation);
         Ok(keys.iter().filter_map(|key| self.observe(navigation.target, key).ok()).collect())
     }
@@ -34,7 +39,7 @@ impl Account {
         };
         let pointed = |property: &str| entity.text(property).map(str::to_owned).into_iter().collect();
         match (entity.set_of(), navigation.name) {
-            (Set::Assets, "Files" | "AssetFilters") => pointing("ParentAssetId"),
+            (Set::Assets, "AssetFilters") => pointing("ParentAssetId"),
             (Set::Assets, "Locators") => pointing("AssetId"),
             (Set::Assets, "StorageAccount") => pointed("StorageAccountName"),
             (Set::Assets, "AccessPolicies") => {
