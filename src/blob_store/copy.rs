@@ -12,8 +12,6 @@ use azure_storage_blob::models::{
     BlobClientStartCopyFromUrlOptions, BlobClientStartCopyFromUrlResultHeaders,
     BlockBlobClientUploadBlobFromUrlOptions, CopyStatus,
 };
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 
 use super::classify::Refusal;
 use super::pending::CopyState;
@@ -152,7 +150,6 @@ impl BlobCopy<'_> {
 
     async fn put_from_url(&self) -> azure_core::Result<CopyState> {
         let properties = &self.blob.properties;
-        let md5 = properties.content_md5.as_ref().and_then(|md5| BASE64_STANDARD.decode(md5).ok());
         let options = BlockBlobClientUploadBlobFromUrlOptions {
             // the headers as they were listed, not those of whatever the URL gives
             copy_source_blob_properties: Some(false),
@@ -161,7 +158,7 @@ impl BlobCopy<'_> {
             blob_content_encoding: properties.content_encoding.clone(),
             blob_content_language: properties.content_language.clone(),
             blob_content_disposition: properties.content_disposition.clone(),
-            blob_content_md5: md5,
+            blob_content_md5: self.blob.content_md5.map(Vec::from),
             metadata: Some(self.metadata()),
             source_if_match: Some(self.blob.etag.as_str().into()),
             ..Default::default()

@@ -1,12 +1,13 @@
 //! Lists the blobs of a container: all pages, with metadata and the state of copies.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use azure_core::http::Etag;
 use azure_storage_blob::models::{
     BlobContainerClientListBlobsOptions, BlobItem, BlobType, CopyStatus as AzureCopyStatus, ListBlobsIncludeItem,
     ListBlobsResponse,
 };
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use futures::TryStreamExt;
 
 use super::classify::Refusal;
@@ -22,15 +23,33 @@ impl Container {
     /// Permanent `container-missing` when there is no such container, `storage-denied` when the key is not taken;
     /// transient when the service is busy or out of reach.
     pub async fn list(&self) -> Result<Listing, Failure> {
-        let mut blobs = Vec::new();
+        let (mut blobs, mut known) = (Vec::new(), HashSet::new());
+        let keep = |mut blob: Blob| {
+            blob.name.shrink_to_fit();
+            blob.etag.shrink_to_fit();
+            match known.get(&blob.properties) {
+                Some(same) => blob.properties = Arc::clone(same),
+                None => drop(known.insert(Arc::clone(&blob.properties))),
+            }
+            blobs.push(blob);
+        };
+        self.for_each_blob(keep).await?;
+        Ok(Listing::new(blobs))
+    }
+
+    /// Shows every blob to `see`, page by page, and keeps none: memory for one page, however many there are.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn for_each_blob(&self, mut see: impl FnMut(Blob)) -> Result<(), Failure> {
         let mut marker = None;
         loop {
             let page = retry::run(self.account.transport.tries(), || self.page(marker.clone()));
             let page = page.await.map_err(|failure| failure.at_site(&self.account.site))?;
-            blobs.extend(page.blob_items.into_iter().filter_map(blob));
+            page.blob_items.into_iter().filter_map(blob).for_each(&mut see);
             match page.next_marker.filter(|next| !next.is_empty()) {
                 Some(next) => marker = Some(next),
-                None => return Ok(Listing::new(blobs)),
+                None => return Ok(()),
             }
         }
     }
@@ -73,14 +92,14 @@ fn blob(item: BlobItem) -> Option<Blob> {
         },
         etag: properties.etag.map(quoted).unwrap_or_default(),
         last_modified: properties.last_modified,
-        properties: BlobProperties {
+        content_md5: properties.content_md5.and_then(|md5| md5.try_into().ok()),
+        properties: Arc::new(BlobProperties {
             content_type: given(properties.content_type),
             cache_control: given(properties.cache_control),
             content_encoding: given(properties.content_encoding),
             content_language: given(properties.content_language),
             content_disposition: given(properties.content_disposition),
-            content_md5: given(properties.content_md5.map(|md5| BASE64_STANDARD.encode(md5))),
-        },
+        }),
         metadata: metadata.into_iter().map(|(key, value)| (key.to_ascii_lowercase(), value)).collect(),
         copy_status: properties.copy_status.map(copy_status),
     })

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::Exit;
 use crate::events::encode_replicated;
 use crate::failure::{Failure, FailureKind};
-use crate::model::{AssetRef, Replicated, ReplicationJob, ReplicationRequest, SiteName};
+use crate::model::{AssetRef, CopyCount, Replicated, ReplicationJob, ReplicationRequest, SiteName};
 use crate::replication::{
     AllSites, Budget, Progress, Resolution, Sites, give_back, replicate as run_pipeline, resolve,
 };
@@ -146,13 +146,15 @@ async fn find_jobs(arguments: &ReplicateArguments, sites: &AllSites) -> Result<R
 /// Runs one job; what is not ready yet is waited for, as the queue would.
 async fn replicate_job(job: &ReplicationJob, pair: &Sites, settings: &Settings) -> Result<Replicated, Failure> {
     let (started, deadline) = (Instant::now(), Duration::from_secs(settings.worker.job_deadline_seconds));
+    let mut earlier = CopyCount::default();
     loop {
         let progress = Progress::default();
         let budget = Budget::unlimited().given_up_after(deadline.saturating_sub(started.elapsed()));
         let failure = match with_bar(&progress, run_pipeline(job, pair, budget, &progress)).await {
-            Ok(replicated) => return Ok(replicated),
+            Ok(replicated) => return Ok(Replicated { copy: replicated.copy.after(earlier), ..replicated }),
             Err(failure) => failure,
         };
+        earlier = progress.count().after(earlier);
         match failure.kind {
             FailureKind::NeedsMoreTime { check_after } if started.elapsed() + check_after < deadline => {
                 eprintln!("not ready, looking again in {} s: {failure}", check_after.as_secs());

@@ -1,6 +1,7 @@
 //! Values of the trade: clouds, sites, assets, blobs, locators, streaming URLs, requests, jobs and replicas. No I/O, no async.
 
 mod asset;
+mod blob;
 mod cloud;
 mod job;
 mod listing;
@@ -11,9 +12,10 @@ mod site;
 mod streaming;
 
 pub use asset::{Asset, AssetFile, AssetMark, AssetRef};
+pub use blob::{Blob, BlobKind, BlobProperties, CopyStatus, Difference, METADATA_SOURCE_ETAG};
 pub use cloud::Cloud;
 pub use job::ReplicationJob;
-pub use listing::{Blob, BlobKind, BlobProperties, CopyStatus, Difference, Listing, METADATA_SOURCE_ETAG};
+pub use listing::{Comparison, Listing};
 pub use locator::{LocatorId, StreamingLocator};
 pub use replicated::{Content, CopyCount, ManifestProof, PublishedSite, Replicated, Timing};
 pub use request::{EncodingJobState, Expected, ReplicationRequest};

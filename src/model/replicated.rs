@@ -33,7 +33,7 @@ pub struct Replicated {
     pub valid_from: Option<OffsetDateTime>,
     /// Until when the addresses answer.
     pub valid_until: OffsetDateTime,
-    /// How much of it this run had to copy.
+    /// How much of it had to be copied.
     pub copy: CopyCount,
     /// When each stage was reached.
     pub timing: Timing,
@@ -84,17 +84,30 @@ pub struct ManifestProof {
     pub sha256: String,
 }
 
-/// How much one run had to copy.
+/// How much had to be copied: in one run of a job, or in all of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CopyCount {
-    /// Files copied now.
+    /// Files copied; one that was copied twice, as it changed meanwhile, counts twice.
     pub copied_files: u64,
-    /// Files that were there already, complete and identical.
+    /// Files that were there before, complete and identical.
     pub skipped_files: u64,
-    /// Bytes copied now.
+    /// Bytes copied.
     pub copied_bytes: u64,
-    /// How long that took.
+    /// How long that took, without the pauses between runs.
     pub duration: Duration,
+}
+
+impl CopyCount {
+    /// Together with what `earlier` runs of the same job have copied, which this one found there.
+    #[must_use]
+    pub fn after(self, earlier: Self) -> Self {
+        Self {
+            copied_files: self.copied_files.saturating_add(earlier.copied_files),
+            skipped_files: self.skipped_files.saturating_sub(earlier.copied_files),
+            copied_bytes: self.copied_bytes.saturating_add(earlier.copied_bytes),
+            duration: self.duration.saturating_add(earlier.duration),
+        }
+    }
 }
 
 /// When each stage was reached.
@@ -110,4 +123,22 @@ pub struct Timing {
     pub published_at: OffsetDateTime,
     /// Both sites answered with equal manifests.
     pub verified_at: OffsetDateTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_run_has_copied_was_not_there_before() {
+        let count = |copied_files, skipped_files, copied_bytes, seconds| CopyCount {
+            copied_files,
+            skipped_files,
+            copied_bytes,
+            duration: Duration::from_secs(seconds),
+        };
+        assert_eq!(count(2, 8, 20, 3).after(count(5, 0, 50, 4)), count(7, 3, 70, 7));
+        // made up, or copied twice
+        assert_eq!(count(1, 2, 10, 1).after(count(9, 0, 90, 0)), count(10, 0, 100, 1));
+    }
 }

@@ -1,6 +1,6 @@
 //! Registers the copied files with the replica's media service, described as at the source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -12,6 +12,8 @@ use crate::model::{Asset, AssetFile, Blob};
 
 /// How soon to look again for files that the service has not registered yet.
 const REGISTRATION_CHECK: Duration = Duration::from_secs(5);
+/// Calls to the media service at once: one asset of many files must not get the whole account throttled.
+const DESCRIBED_AT_ONCE: usize = 8;
 
 /// Evidence that the replica asset is complete for its media service. A locator is made only with one of these.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl RegisteredFiles {
 pub async fn register_files(
     source: &SourceAsset,
     replica: &Asset,
-    verified: &VerifiedCopy,
+    verified: &VerifiedCopy<'_>,
     site: &Site,
     budget: Budget,
 ) -> Result<RegisteredFiles, Failure> {
@@ -42,23 +44,38 @@ pub async fn register_files(
         files = site.media.list_files(&replica.id).await?;
     }
     compare(verified, &files).map_err(|failure| failure.at_site(&site.name))?;
-    for (file, change) in changes(source, &files) {
-        site.media.describe_file(&file.id, change.primary, change.mime_type).await?;
-        if budget.is_spent() {
-            return Err(budget.spent("describing the files"));
+    describe(changes(source, &files), site, budget).await?;
+    Ok(RegisteredFiles { asset_id: replica.id.clone() })
+}
+
+/// Describes the files, several at once: first those that are primary and must not be, last the one that must.
+async fn describe(changes: Vec<(&AssetFile, Change<'_>)>, site: &Site, budget: Budget) -> Result<(), Failure> {
+    for group in changes.chunk_by(|(_, one), (_, other)| one.turn() == other.turn()) {
+        let describing = budget.each(group.iter(), DESCRIBED_AT_ONCE, |(file, change)| {
+            site.media.describe_file(&file.id, change.primary, change.mime_type)
+        });
+        let left = describing.await?;
+        if left > 0 {
+            return Err(budget.spent(&format!("describing the files, {left} are left")));
         }
     }
-    Ok(RegisteredFiles { asset_id: replica.id.clone() })
+    Ok(())
 }
 
 /// Registers all files at once; or one by one, where the service refuses that because some are registered already: what it
 /// does then is not known (contract ams-v2, section 4.1).
-async fn register(verified: &VerifiedCopy, files: &[AssetFile], replica: &Asset, site: &Site) -> Result<(), Failure> {
+async fn register(
+    verified: &VerifiedCopy<'_>,
+    files: &[AssetFile],
+    replica: &Asset,
+    site: &Site,
+) -> Result<(), Failure> {
     match site.media.register_files(&replica.id).await {
         Err(failure) if failure.code == "conflict" && !files.is_empty() => {
             tracing::debug!(site = %site.name, error = %failure, "files are registered one by one");
-            let is_missing = |blob: &&Blob| files.iter().all(|file| file.name != blob.name);
-            for blob in registrable(verified).filter(is_missing) {
+            let known: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+            let is_missing = |blob: &&Blob| !known.contains(blob.name.as_str());
+            for blob in verified.listing().blobs().iter().filter(|blob| is_registrable(blob)).filter(is_missing) {
                 site.media.register_file(&replica.id, &blob.name, blob.size_bytes).await?;
             }
             Ok(())
@@ -68,19 +85,25 @@ async fn register(verified: &VerifiedCopy, files: &[AssetFile], replica: &Asset,
 }
 
 /// Nested blobs are never registered: a file's name may hold no slash (contract ams-v2, sections 3 and 4.1).
-fn registrable(verified: &VerifiedCopy) -> impl Iterator<Item = &Blob> {
-    verified.listing().blobs().iter().filter(|blob| !blob.name.contains('/'))
+fn is_registrable(blob: &Blob) -> bool {
+    !blob.name.contains('/')
 }
 
 /// The registered set against the blobs.
-fn compare(verified: &VerifiedCopy, files: &[AssetFile]) -> Result<(), Failure> {
-    let registered: BTreeMap<&str, u64> = files.iter().map(|file| (file.name.as_str(), file.size_bytes)).collect();
-    if let Some(blob) = registrable(verified).find(|blob| !registered.contains_key(blob.name.as_str())) {
+fn compare(verified: &VerifiedCopy<'_>, files: &[AssetFile]) -> Result<(), Failure> {
+    let mut comparison = verified.listing().comparison();
+    let (mut wrong, mut stray) = (None, None);
+    for file in files {
+        match comparison.meet(&file.name) {
+            None => drop(stray.get_or_insert(file)),
+            Some(blob) if blob.size_bytes != file.size_bytes => drop(wrong.get_or_insert(blob)),
+            Some(_) => {}
+        }
+    }
+    if let Some(blob) = comparison.unmet().find(|blob| is_registrable(blob)) {
         let message = format!("'{}' is not registered as a file of the replica yet", blob.name);
         return Err(Failure::needs_more_time("files-not-registered", message, REGISTRATION_CHECK));
     }
-    let wrong = registrable(verified).find(|blob| registered.get(blob.name.as_str()) != Some(&blob.size_bytes));
-    let stray = files.iter().find(|file| verified.listing().find(&file.name).is_none());
     let message = match (wrong, stray) {
         (None, None) => return Ok(()),
         (Some(blob), _) => format!(
@@ -100,6 +123,16 @@ struct Change<'a> {
     mime_type: Option<&'a str>,
 }
 
+impl Change<'_> {
+    fn turn(&self) -> u8 {
+        match self.primary {
+            Some(false) => 0,
+            None => 1,
+            Some(true) => 2,
+        }
+    }
+}
+
 /// What must change so that the files are described as at the source. A second primary is refused by the service, so
 /// wrong primaries are cleared first and the right one is set last.
 fn changes<'a>(source: &'a SourceAsset, files: &'a [AssetFile]) -> Vec<(&'a AssetFile, Change<'a>)> {
@@ -115,11 +148,7 @@ fn changes<'a>(source: &'a SourceAsset, files: &'a [AssetFile]) -> Vec<(&'a Asse
             (mime_type.is_some() || primary.is_some()).then_some((file, Change { primary, mime_type }))
         })
         .collect();
-    found.sort_by_key(|(_, change)| match change.primary {
-        Some(false) => 0,
-        None => 1,
-        Some(true) => 2,
-    });
+    found.sort_by_key(|(_, change)| change.turn());
     found
 }
 

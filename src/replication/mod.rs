@@ -77,7 +77,7 @@ async fn pipeline(
     let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
     let mark = source::mark(job, &asset);
     let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
-    let copied = step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, storage, sites, budget, progress)).await?;
+    step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, storage, sites, budget, progress)).await?;
     let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
     let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica, budget)).await?;
@@ -86,6 +86,7 @@ async fn pipeline(
     let published_at = OffsetDateTime::now_utc();
     let playback = step("verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
 
+    let content = verified.content();
     Ok(Replicated {
         asset_id: asset.asset.id,
         asset_name: asset.asset.name,
@@ -94,11 +95,11 @@ async fn pipeline(
         source: source.published(playback.source_base),
         replica: replica.published(playback.replica_base),
         urls: playback.urls,
-        content: verified.content(),
+        content,
         manifests: playback.manifests,
         valid_from: twin.start,
         valid_until: twin.expires,
-        copy: copied,
+        copy: progress.count(),
         timing: Timing {
             finished_at: job.finished_at,
             received_at: job.received_at,

@@ -1,14 +1,22 @@
-//! How far a copy has come, readable while it runs.
+//! How far a copy has come, readable while it runs and after it has stopped.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// Counters of one job's copy. One task writes, any number read.
+use crate::model::CopyCount;
+
+/// Counters of one run of a job's copy. One task writes, any number read.
 #[derive(Debug, Default)]
 pub struct Progress {
     files_total: AtomicU64,
-    files_done: AtomicU64,
+    files_skipped: AtomicU64,
+    files_copied: AtomicU64,
     bytes_total: AtomicU64,
-    bytes_done: AtomicU64,
+    bytes_skipped: AtomicU64,
+    bytes_copied: AtomicU64,
+    began: OnceLock<Instant>,
+    took_ms: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -28,21 +36,40 @@ impl Progress {
     /// The counters now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Snapshot {
-            files_total: self.files_total.load(Ordering::Relaxed),
-            files_done: self.files_done.load(Ordering::Relaxed),
-            bytes_total: self.bytes_total.load(Ordering::Relaxed),
-            bytes_done: self.bytes_done.load(Ordering::Relaxed),
+            files_total: read(&self.files_total),
+            files_done: read(&self.files_skipped) + read(&self.files_copied),
+            bytes_total: read(&self.bytes_total),
+            bytes_done: read(&self.bytes_skipped) + read(&self.bytes_copied),
         }
     }
 
-    pub(super) fn expect(&self, files: u64, bytes: u64) {
-        self.files_total.store(files, Ordering::Relaxed);
-        self.bytes_total.store(bytes, Ordering::Relaxed);
+    /// What this run has copied so far, and what it found there.
+    #[must_use]
+    pub fn count(&self) -> CopyCount {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CopyCount {
+            copied_files: read(&self.files_copied),
+            skipped_files: read(&self.files_skipped),
+            copied_bytes: read(&self.bytes_copied),
+            duration: Duration::from_millis(read(&self.took_ms)),
+        }
     }
 
-    pub(super) fn done(&self, files: u64, bytes: u64) {
-        self.files_done.fetch_add(files, Ordering::Relaxed);
-        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn begin(&self, files: u64, bytes: u64, skipped_files: u64, skipped_bytes: u64) {
+        self.files_total.store(files, Ordering::Relaxed);
+        self.bytes_total.store(bytes, Ordering::Relaxed);
+        self.files_skipped.store(skipped_files, Ordering::Relaxed);
+        self.bytes_skipped.store(skipped_bytes, Ordering::Relaxed);
+        self.began.get_or_init(Instant::now);
+    }
+
+    /// Another file is complete at the replica.
+    pub(super) fn copied(&self, bytes: u64) {
+        self.files_copied.fetch_add(1, Ordering::Relaxed);
+        self.bytes_copied.fetch_add(bytes, Ordering::Relaxed);
+        let took = self.began.get().map_or(Duration::ZERO, Instant::elapsed);
+        self.took_ms.store(took.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }

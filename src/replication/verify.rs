@@ -3,19 +3,23 @@
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
+use crate::blob_store::Container;
 use crate::failure::Failure;
 use crate::model::{Asset, Content, Difference, Listing};
 
+/// So many differences are named, the others counted.
+const SHOWN: usize = 5;
+
 /// Evidence that all files are at the replica, identical. Files are registered and a locator made only with one of these.
 #[derive(Debug)]
-pub struct VerifiedCopy {
-    listing: Listing,
+pub struct VerifiedCopy<'a> {
+    listing: &'a Listing,
 }
 
-impl VerifiedCopy {
+impl VerifiedCopy<'_> {
     /// The files, as the source has them.
     pub fn listing(&self) -> &Listing {
-        &self.listing
+        self.listing
     }
 
     /// The totals for the event.
@@ -24,44 +28,71 @@ impl VerifiedCopy {
     }
 }
 
-/// Does: lists both sites again and compares names, sizes, MD5, headers and metadata.
+/// Does: lists both sites again and compares names, versions, sizes, MD5, headers and metadata.
 /// Safe to repeat because: it only reads.
 /// Fails as: `Transient` when the source changed in mid-copy or a file is not identical (the next run copies it again),
 /// `Permanent` when the replica holds files that the source has not.
-pub async fn verify_copy(
-    asset: &SourceAsset,
+pub async fn verify_copy<'a>(
+    asset: &'a SourceAsset,
     replica: &Asset,
     storage: &Storage<'_>,
     sites: &Sites,
-) -> Result<VerifiedCopy, Failure> {
-    let listing = storage.source(&asset.asset).await?.list().await?;
-    if let Some(name) = changed(&asset.listing, &listing) {
+) -> Result<VerifiedCopy<'a>, Failure> {
+    let listing = &asset.listing;
+    if let Some(name) = changed(listing, &storage.source(&asset.asset).await?).await? {
         let message = format!("'{name}' changed at the source while the asset was copied");
         return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
     }
-    let there = storage.replica(replica).await?.list().await?;
-    match listing.differences(&there).as_slice() {
-        [] => Ok(VerifiedCopy { listing }),
-        found => Err(classify_differences(found).at_site(&sites.replica.name)),
+    let mut found = Differences::default();
+    let mut comparison = listing.comparison();
+    let see = |copy| found.extend(comparison.difference(&copy));
+    storage.replica(replica).await?.for_each_blob(see).await?;
+    found.extend(comparison.unmet().map(|blob| Difference::Missing(blob.name.clone())));
+    if found.count == 0 { Ok(VerifiedCopy { listing }) } else { Err(found.failure().at_site(&sites.replica.name)) }
+}
+
+/// The first file that the source has no longer, or in another version, or that is new.
+async fn changed(before: &Listing, source: &Container) -> Result<Option<String>, Failure> {
+    let (mut comparison, mut first) = (before.comparison(), None);
+    let see = |now: crate::model::Blob| {
+        if comparison.meet(&now.name).is_none_or(|blob| blob.etag != now.etag) {
+            first.get_or_insert(now.name);
+        }
+    };
+    source.for_each_blob(see).await?;
+    Ok(first.or_else(|| comparison.unmet().next().map(|blob| blob.name.clone())))
+}
+
+/// What differs, for people: the first few by name.
+#[derive(Debug, Default)]
+struct Differences {
+    shown: Vec<String>,
+    count: usize,
+    strays: usize,
+}
+
+impl Extend<Difference> for Differences {
+    fn extend<T: IntoIterator<Item = Difference>>(&mut self, found: T) {
+        for difference in found {
+            self.count += 1;
+            self.strays += usize::from(matches!(difference, Difference::Stray(_)));
+            if self.shown.len() < SHOWN {
+                self.shown.push(difference.to_string());
+            }
+        }
     }
 }
 
-fn changed(before: &Listing, after: &Listing) -> Option<String> {
-    let gone = before.blobs().iter().find(|blob| after.find(&blob.name).is_none_or(|now| now.etag != blob.etag));
-    let new = || after.blobs().iter().find(|blob| before.find(&blob.name).is_none());
-    gone.or_else(new).map(|blob| blob.name.clone())
-}
-
-fn classify_differences(found: &[Difference]) -> Failure {
-    const SHOWN: usize = 5;
-    let shown = found.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    let more = found.len().saturating_sub(SHOWN);
-    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-    let message = format!("replica is not its source: {shown}{more}");
-    if found.iter().all(|difference| matches!(difference, Difference::Stray(_))) {
-        let hint = "somebody else wrote to the replica's container, or files were removed at the source: delete them there, then replay";
-        return Failure::permanent("replica-has-strays", message).with_hint(hint);
+impl Differences {
+    fn failure(&self) -> Failure {
+        let more = self.count - self.shown.len();
+        let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+        let message = format!("replica is not its source: {}{more}", self.shown.join("; "));
+        if self.strays == self.count {
+            let hint = "somebody else wrote to the replica's container, or files were removed at the source: delete them there, then replay";
+            return Failure::permanent("replica-has-strays", message).with_hint(hint);
+        }
+        Failure::transient("replica-differs", message)
+            .with_hint("every retry copies these files again; look at the storage account if it goes on")
     }
-    Failure::transient("replica-differs", message)
-        .with_hint("every retry copies these files again; look at the storage account if it goes on")
 }

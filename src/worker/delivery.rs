@@ -19,6 +19,7 @@ use crate::failure::{Failure, Settlement};
 use crate::http::FullJitter;
 use crate::model::{Replicated, SiteName};
 use crate::rabbitmq::{Delivery, PublishError, Publisher};
+use crate::replication::Progress;
 use crate::settle::{Circumstances, Outcome, decide};
 
 /// Waits between tries to publish while the broker refuses.
@@ -55,14 +56,15 @@ async fn handle_in_span(
     hard: &CancellationToken,
     history: &History,
 ) {
+    let progress = Progress::default();
     let result = tokio::select! {
         biased;
         () = ended.cancelled() => None,
         () = hard.cancelled() => None,
-        result = job::run(context, &delivery.message, history) => Some(result),
+        result = job::run(context, &delivery.message, history, &progress) => Some(result),
     };
     let settlement = decide(outcome(result.as_ref()), circumstances(context, history));
-    let letters = letters_for(context, &delivery, history, result.as_ref(), settlement);
+    let letters = letters_for(context, &delivery, &history.with(progress.count()), result.as_ref(), settlement);
     for letter in letters {
         if !publish_until_stored(publisher, letter, ended, hard).await {
             return hand_back(context, delivery, ended).await;
@@ -202,7 +204,7 @@ fn log_failure(context: &Context, failure: &Failure, settlement: Settlement) {
             let after = context.topology.retry_key(tier);
             tracing::warn!(code, kind, step, site, error = %failure, hint, after, "will be tried again");
         }
-        _ => tracing::warn!(code, kind, step, site, error = %failure, hint, "will be tried again at once"),
+        _ => tracing::info!(code, kind, step, site, error = %failure, hint, "goes on at once"),
     }
 }
 

@@ -5,12 +5,19 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::events::{format_time, parse_time};
+use crate::model::CopyCount;
 use crate::rabbitmq::{Headers, Message};
 
 /// Tries so far.
 pub const ATTEMPT: &str = "x-replication-attempt";
 /// Continuations so far.
 pub const SLICE: &str = "x-replication-slice";
+/// Files that were copied for it so far, by whichever worker.
+pub const COPIED_FILES: &str = "x-replication-copied-files";
+/// Their bytes.
+pub const COPIED_BYTES: &str = "x-replication-copied-bytes";
+/// How long that took, in milliseconds.
+pub const COPY_MS: &str = "x-replication-copy-ms";
 /// When a worker first saw it.
 pub const FIRST_SEEN: &str = "x-replication-first-seen";
 /// When it is given up.
@@ -32,6 +39,8 @@ pub struct History {
     pub slice: u32,
     /// When a worker first saw it.
     pub first_seen: OffsetDateTime,
+    /// What earlier runs have copied. Lost with a worker that is killed: then it seems to have been there before.
+    pub copied: CopyCount,
     exchange: String,
     key: String,
 }
@@ -44,6 +53,7 @@ impl History {
         // As text too: an operator's tool may know no other headers (STOMP has none).
         let number = |name| headers.get_integer(name).or_else(|| headers.get_text(name)?.trim().parse().ok());
         let count = |name| number(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        let large = |name| number(name).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         let text = |name, first: &str| {
             headers.get_text(name).filter(|text| text.len() <= LONGEST_NAME).unwrap_or(first).to_owned()
         };
@@ -51,6 +61,12 @@ impl History {
             attempt: count(ATTEMPT).saturating_add(1),
             slice: count(SLICE),
             first_seen: headers.get_text(FIRST_SEEN).and_then(parse_time).map_or(now, |seen| seen.min(now)),
+            copied: CopyCount {
+                copied_files: large(COPIED_FILES),
+                copied_bytes: large(COPIED_BYTES),
+                duration: Duration::from_millis(large(COPY_MS)),
+                skipped_files: 0,
+            },
             exchange: text(SOURCE_EXCHANGE, exchange),
             key: text(SOURCE_KEY, key),
         }
@@ -61,6 +77,11 @@ impl History {
         (now - self.first_seen).try_into().unwrap_or_default()
     }
 
+    /// The same after a run that has copied so much.
+    pub fn with(&self, run: CopyCount) -> Self {
+        Self { copied: run.after(self.copied), ..self.clone() }
+    }
+
     /// Writes what the next worker must know: how many `attempts` and `slices` lie behind the message now.
     pub fn write(&self, headers: &mut Headers, attempts: u32, slices: u32, deadline: Duration) {
         headers.set(ATTEMPT, attempts);
@@ -68,6 +89,12 @@ impl History {
         headers.set(FIRST_SEEN, format_time(self.first_seen));
         let deadline = time::Duration::try_from(deadline).unwrap_or(time::Duration::MAX);
         headers.set(DEADLINE, format_time(self.first_seen.saturating_add(deadline)));
+        if self.copied.copied_files > 0 {
+            let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            headers.set(COPIED_FILES, number(self.copied.copied_files));
+            headers.set(COPIED_BYTES, number(self.copied.copied_bytes));
+            headers.set(COPY_MS, number(self.copied.duration.as_millis().try_into().unwrap_or(u64::MAX)));
+        }
         headers.set(SOURCE_EXCHANGE, self.exchange.as_str());
         headers.set(SOURCE_KEY, self.key.as_str());
     }

@@ -32,15 +32,26 @@ pub enum Product {
 }
 
 /// Runs one message. A panic is a failed job, not a dead worker.
-pub async fn run(context: &Context, message: &Message, history: &History) -> Result<Product, Failure> {
-    let guarded = AssertUnwindSafe(run_unguarded(context, message, history)).catch_unwind();
+/// What it has copied is to be read from `progress`, whatever it comes to.
+pub async fn run(
+    context: &Context,
+    message: &Message,
+    history: &History,
+    progress: &Progress,
+) -> Result<Product, Failure> {
+    let guarded = AssertUnwindSafe(run_unguarded(context, message, history, progress)).catch_unwind();
     guarded.await.unwrap_or_else(|panic| {
         let message = format!("the job panicked, which is a bug: {}", panic_text(panic.as_ref()));
         Err(Failure::transient("panicked", message).with_hint("report it with the log lines before this one"))
     })
 }
 
-async fn run_unguarded(context: &Context, message: &Message, history: &History) -> Result<Product, Failure> {
+async fn run_unguarded(
+    context: &Context,
+    message: &Message,
+    history: &History,
+    progress: &Progress,
+) -> Result<Product, Failure> {
     let limit = context.worker.max_message_bytes;
     if message.body.len() > limit {
         return Err(Failure::invalid(
@@ -65,7 +76,8 @@ async fn run_unguarded(context: &Context, message: &Message, history: &History) 
         Resolution::Jobs(jobs) => {
             let job = &jobs[0];
             let sites = context.sites.pair(job)?;
-            let replica = replicate(job, &sites, budget(context, history), &Progress::default()).await?;
+            let mut replica = replicate(job, &sites, budget(context, history), progress).await?;
+            replica.copy = replica.copy.after(history.copied);
             Ok(Product::Replica(Box::new(replica)))
         }
     }

@@ -20,6 +20,7 @@ mod retries;
 mod secrets;
 mod settings;
 mod shutdown;
+mod slices;
 mod split;
 mod support;
 mod tidy;

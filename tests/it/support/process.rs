@@ -49,6 +49,14 @@ impl Worker {
         eventually(&format!("log line with '{text}'"), seen).await.with_context(|| self.log())
     }
 
+    /// The most memory that it ever had, in KiB (`VmHWM`, proc(5)).
+    pub fn peak_memory_kib(&self) -> Result<u64> {
+        let pid = self.child.id().context("has ended already")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        line.split_whitespace().next().unwrap_or_default().parse().context("no number")
+    }
+
     /// SIGKILL: it gets no chance to tidy up.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await.context("cannot be killed")
