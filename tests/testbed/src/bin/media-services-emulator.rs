@@ -70,6 +70,9 @@ struct ConfigAccount {
     storage_endpoint: String,
     storage_account: String,
     storage_key: String,
+    /// Further storage accounts.
+    #[serde(default)]
+    more_storage: Vec<ConfigStorage>,
     #[serde(default)]
     streaming_port: u16,
     #[serde(default)]
@@ -78,6 +81,14 @@ struct ConfigAccount {
     entra: Option<EntraPrincipal>,
     #[serde(default)]
     switches: Switches,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigStorage {
+    endpoint: String,
+    account: String,
+    key: String,
 }
 
 #[expect(clippy::print_stderr, reason = "a command's own error line")]
@@ -158,10 +169,15 @@ fn config_of(arguments: Arguments) -> Result<EmulatorConfig> {
 
 impl ConfigAccount {
     fn build(self) -> Result<AccountConfig> {
-        let invalid = || format!("the storage of the account '{}' is not valid", self.name);
-        let endpoint = self.storage_endpoint.parse().with_context(invalid)?;
-        let storage = Storage::new(endpoint, &self.storage_account, &self.storage_key).with_context(invalid)?;
-        let mut account = AccountConfig::new(&self.name, &self.key, &self.data_centre, storage);
+        let storage = |endpoint: &str, account: &str, key: &str| {
+            let invalid = || format!("the storage of the account '{}' is not valid", self.name);
+            Storage::new(endpoint.parse().with_context(invalid)?, account, key).with_context(invalid)
+        };
+        let default = storage(&self.storage_endpoint, &self.storage_account, &self.storage_key)?;
+        let more = self.more_storage.iter().map(|one| storage(&one.endpoint, &one.account, &one.key));
+        let more_storage = more.collect::<Result<_>>()?;
+        let mut account = AccountConfig::new(&self.name, &self.key, &self.data_centre, default);
+        account.more_storage = more_storage;
         account.streaming_port = self.streaming_port;
         account.restv2_port = self.restv2_port;
         account.entra = self.entra;
@@ -189,6 +205,7 @@ fn parse_account(text: &str) -> Result<ConfigAccount> {
         storage_endpoint,
         storage_account,
         storage_key,
+        more_storage: Vec::new(),
         streaming_port,
         restv2_port: 0,
         entra: None,

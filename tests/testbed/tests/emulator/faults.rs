@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::emulator::{CreateFileInfos, DateStyle, DoorKind, FaultAction, FaultBody, FaultRule};
 
-use crate::support::{Client, clip, fetch, start, token};
+use crate::support::{Client, clip, entity, fetch, start, token};
 
 #[tokio::test]
 async fn answers_come_in_bursts() -> Result<()> {
@@ -47,6 +47,48 @@ async fn a_write_may_happen_and_its_answer_be_lost() -> Result<()> {
     Ok(())
 }
 
+/// How many entities a set holds.
+async fn how_many(client: &Client, set: &str) -> Result<usize> {
+    Ok(client.get(&format!("{set}/$count")).await?.text.parse()?)
+}
+
+#[tokio::test]
+async fn every_post_may_commit_and_answer_500() -> Result<()> {
+    let emulator = start().await?;
+    let client = Client::login(&emulator, "west").await?;
+    let asset = client.create("Assets", json!({"Name": "a"})).await?;
+    let policy = client.policy(60, 1).await?;
+    let processor = client.get("MediaProcessors").await?.d()?["results"][0]["Id"].clone();
+    let task = json!({"MediaProcessorId": processor, "TaskBody": "<taskBody/>"});
+    let key = "nb:kid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21";
+    for (set, body) in [
+        ("Assets", json!({"Name": "b"})),
+        ("AccessPolicies", json!({"Name": "p", "DurationInMinutes": 5})),
+        ("Locators", json!({"AssetId": asset, "AccessPolicyId": policy, "Type": 1})),
+        ("Locators", json!({"AssetId": asset, "AccessPolicyId": policy, "Type": 2})),
+        ("Files", json!({"Name": "f", "ParentAssetId": asset})),
+        ("Jobs", json!({"Name": "j", "Tasks": [task]})),
+        ("ContentKeys", json!({"Id": key, "ContentKeyType": 4})),
+        ("AssetDeliveryPolicies", json!({"Name": "d"})),
+        ("AssetFilters", json!({"Name": "f", "ParentAssetId": asset})),
+        ("NotificationEndPoints", json!({"EndPointAddress": "q", "EndPointType": 1})),
+        ("StreamingEndpoints", json!({"Name": "second"})),
+    ] {
+        let before = how_many(&client, set).await?;
+        let empty = FaultAction::Answer { status: 500, body: FaultBody::Empty, retry_after_seconds: None };
+        emulator.fault(FaultRule::new(empty).on("POST", set).after_commit());
+        let answer = client.post(set, body).await?;
+        ensure!(answer.status == 500 && answer.text.is_empty(), "{set}: {answer:?}");
+        ensure!(how_many(&client, set).await? == before + 1, "{set} was committed");
+    }
+    let links = format!("{}/$links/ContentKeys", entity("Assets", &asset));
+    emulator.fault(FaultRule::status(500).path("$links").after_commit());
+    let uri = json!({"uri": format!("{}ContentKeys('{key}')", client.root)});
+    ensure!(client.post(&links, uri).await?.status == 500);
+    ensure!(emulator.account("west").assets()[0].content_keys == [key], "the link was committed");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_token_may_be_revoked_and_a_door_may_fail() -> Result<()> {
     let emulator = start().await?;
@@ -57,6 +99,11 @@ async fn a_token_may_be_revoked_and_a_door_may_fail() -> Result<()> {
     ensure!(Client::login(&emulator, "west").await?.get("Assets").await?.status == 200);
     emulator.fault(FaultRule::status(503).at(DoorKind::Acs));
     ensure!(token(&client.http, &emulator, "west", "west+key/1=").await?.status == 503);
+    emulator.fault(FaultRule::status(503).at(DoorKind::Entra));
+    let entra = format!("{}/contoso/oauth2/token", emulator.entra_url());
+    ensure!(
+        [fetch(client.http.post(&entra)).await?.status, fetch(client.http.post(&entra)).await?.status] == [503, 400]
+    );
     emulator.fault(FaultRule::status(502).at(DoorKind::FrontDoor));
     let front_door = format!("{}/api/", emulator.front_door_url());
     ensure!(fetch(client.http.get(&front_door)).await?.status == 502);

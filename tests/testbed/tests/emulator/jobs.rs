@@ -138,6 +138,22 @@ async fn a_job_may_be_cancelled_by_its_owner_or_by_the_service() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_subscription_says_which_states_it_wants() -> Result<()> {
+    let emulator = start_with(|_| {}).await?;
+    let client = Client::login(&emulator, "west").await?;
+    let end_point = client.create("NotificationEndPoints", json!({"EndPointAddress": "q", "EndPointType": 1})).await?;
+    let processor = client.get("MediaProcessors").await?.d()?["results"][0]["Id"].clone();
+    for (wanted, expected) in [(json!(0), 400), (json!(3), 400), (json!(1), 201), (json!("2"), 201)] {
+        let subscriptions = json!([{"NotificationEndPointId": end_point, "TargetJobState": wanted}]);
+        let tasks = json!([{"MediaProcessorId": processor, "TaskBody": BODY}]);
+        let body = json!({"Name": "j", "Tasks": tasks, "JobNotificationSubscriptions": subscriptions});
+        let answer = client.post("Jobs", body).await?;
+        ensure!(answer.status == expected, "{wanted}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn webhooks_are_signed_over_their_bytes() -> Result<()> {
     let emulator = encoder().await?;
     let client = Client::login(&emulator, "west").await?;

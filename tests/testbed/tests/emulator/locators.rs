@@ -62,6 +62,23 @@ async fn refusals() -> Result<()> {
     let empty = client.create("Assets", json!({"Name": "empty"})).await?;
     let body = json!({"AssetId": empty, "AccessPolicyId": read, "Type": 2});
     ensure!(client.post("Locators", body).await?.status == 400, "an asset without files");
+    let to_upload = json!({"AssetId": empty, "AccessPolicyId": write, "Type": 1});
+    ensure!(client.post("Locators", to_upload).await?.status == 201, "how else would it get files");
+
+    emulator.account("west").switch(|switches| {
+        switches.locator_needs_files = false;
+        switches.bare_locator_ids = true;
+    })?;
+    let bare =
+        json!({"Id": ID.trim_start_matches("nb:lid:UUID:"), "AssetId": empty, "AccessPolicyId": read, "Type": 2});
+    ensure!(client.post("Locators", bare).await?.d()?["Id"] == ID, "a bare GUID, where a switch takes it");
+
+    let lost = client.create("Assets", json!({"Name": "lost"})).await?;
+    let west = emulator.account("west");
+    let container = west.assets().pop().context("no asset")?.container;
+    west.storage()?.delete_container(&container).await?;
+    let sas = client.post("Locators", json!({"AssetId": lost, "AccessPolicyId": read, "Type": 1})).await?;
+    ensure!(sas.status == 409 && west.locators(&lost).is_empty(), "the container is missing: {sas:?}");
     Ok(())
 }
 

@@ -84,13 +84,14 @@ fn linkable(set: Set, navigation: &str) -> Result<&'static str, AmsError> {
     }
 }
 
-/// Write-once values may be repeated but not changed (contract ams-v2 section 2.2).
+/// Write-once values may be repeated but not changed (contract ams-v2 section 2.2). What only the service sets is ignored,
+/// since .NET sends every property back as it read it, dates rounded.
 fn write_values(entity: &mut Entity, input: &Input, replace: bool) -> Result<(), AmsError> {
     for property in entity.set_of().schema().properties {
         let given = input.values.iter().find(|(name, _)| *name == property.name).map(|(_, value)| value);
         match (given, property.access) {
-            (Some(Edm::Null) | None, Access::Service | Access::Once | Access::OnceRequired) => {}
-            (Some(value), Access::Service | Access::Once | Access::OnceRequired) => {
+            (_, Access::Service) | (Some(Edm::Null) | None, Access::Once | Access::OnceRequired) => {}
+            (Some(value), Access::Once | Access::OnceRequired) => {
                 if entity.value(property.name) != value {
                     return Err(AmsError::bad_request(format!("the property '{}' cannot be changed", property.name)));
                 }
