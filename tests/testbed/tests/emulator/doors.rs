@@ -89,5 +89,9 @@ async fn the_cluster_wants_a_token_its_own_account_and_a_version() -> Result<()>
     emulator.account("west").switch(|switches| switches.token_lifetime_seconds = 0)?;
     let expired = Client::login(&emulator, "west").await;
     ensure!(expired.is_err(), "an expired token passes the front door");
+    let expired = token(&client.http, &emulator, "west", "west+key/1=").await?.json()?;
+    let expired = expired["access_token"].as_str().unwrap_or_default();
+    ensure!(fetch(request().bearer_auth(expired)).await?.status == 401, "an expired token");
+    ensure!(fetch(request().bearer_auth(&client.token)).await?.status == 200, "an older one with time left");
     Ok(())
 }

@@ -83,6 +83,32 @@ async fn refusals() -> Result<()> {
 }
 
 #[tokio::test]
+async fn asset_and_policy_may_be_given_as_links() -> Result<()> {
+    let emulator = start().await?;
+    let client = Client::login(&emulator, "west").await?;
+    let asset = client.create("Assets", json!({"Name": "a"})).await?;
+    let policy = client.policy(60, 1).await?;
+    let uri = |set: &str, id: &str| format!("{}{}", client.root, entity(set, id));
+    let (asset_uri, policy_uri) = (uri("Assets", &asset), uri("AccessPolicies", &policy));
+    // as .NET links them, in the verbose flavour and in the light one
+    let verbose = json!({
+        "Id": null, "AssetId": null, "AccessPolicyId": null, "Type": 2, "StartTime": null,
+        "Asset": {"__metadata": {"uri": asset_uri}}, "AccessPolicy": {"__metadata": {"uri": policy_uri}},
+    });
+    let light = json!({"Type": 2, "Asset@odata.bind": asset_uri, "AccessPolicy@odata.bind": policy_uri});
+    let first = client.post("Locators", verbose.clone()).await?.d()?;
+    let missing =
+        json!({"Type": 2, "AccessPolicyId": policy, "Asset": {"__metadata": {"uri": uri("Assets", "nb:cid:UUID:1")}}});
+    ensure!(client.post("Locators", missing).await?.status == 404, "a link to a missing asset");
+    let client = client.light();
+    let second = client.post("Locators", light).await?.json()?;
+    for locator in [first, second] {
+        ensure!(locator["AssetId"] == asset && locator["AccessPolicyId"] == policy, "{locator}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn expiry_follows_start_and_can_be_merged() -> Result<()> {
     let emulator = start().await?;
     let west = emulator.account("west");
