@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
 use futures::TryStreamExt;
-use url::Url;
 
 pub use container::Container;
 pub use copy::CopyOptions;
@@ -87,11 +86,7 @@ impl BlobAccount {
         };
         let key = settings.key.as_ref().ok_or_else(|| wrong("key", "is missing: set it, or key_file"))?;
         let account = settings.account.as_deref().ok_or_else(|| wrong("account", "is missing: set it"))?;
-        let endpoint = match &settings.blob_url {
-            Some(url) => url.clone(),
-            None => Url::parse(&format!("https://{account}.blob.core.windows.net/"))
-                .map_err(|_| wrong("account", "is not the name of a storage account: lower-case letters and digits"))?,
-        };
+        let endpoint = settings.blob_url.as_ref().ok_or_else(|| wrong("blob_url", "is missing: set it"))?;
         let signer = Signer::new(account, key, sas_validity, endpoint.scheme() == "https")
             .ok_or_else(|| wrong("key", "is not base64: copy the account key as the portal shows it"))?;
         Ok(Self {

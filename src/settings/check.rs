@@ -133,9 +133,20 @@ fn storage(storage: &StorageSettings) -> Vec<(&'static str, &'static str)> {
         None if storage.access == StorageAccess::AccountKey => {
             found.push(("storage.account", "is missing: set the name of the storage account"));
         }
+        Some(account) if storage.blob_url.is_none() && !is_storage_account(account) => {
+            found.push((
+                "storage.account",
+                "is not the name of a storage account: 3 to 24 lower-case letters and digits",
+            ));
+        }
         _ => {}
     }
     found
+}
+
+/// The rule of Azure Storage for names, which are part of addresses.
+fn is_storage_account(name: &str) -> bool {
+    (3..=24).contains(&name.len()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
 /// A token of Entra ID names no account, so what is asked at one door by one principal is one account.

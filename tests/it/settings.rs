@@ -115,7 +115,7 @@ fn a_site_may_do_without_the_name_and_the_key_of_its_storage_account() -> Result
 }
 
 /// What a user may get wrong: what is replaced in good settings, by what, and what the error must name.
-const WRONG: [(&str, &str, &[&str]); 38] = [
+const WRONG: [(&str, &str, &[&str]); 39] = [
     ("[rabbitmq]", "[rabbitmq]\ntimeout = 3", &["timeout", "rabbitmq"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 'soon'", &["rabbitmq.timeout_seconds"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 0", &["rabbitmq.timeout_seconds", "at least 1"]),
@@ -139,6 +139,7 @@ const WRONG: [(&str, &str, &[&str]); 38] = [
     (EAST_STORAGE_KEY, "access = 'sas'\n[routes", &["sites.east.storage.access", "'sas'"]),
     ("account = \"eaststorage\"", "access = 'sas-locators'", &["sites.east.storage.key", "remove key", "account-key"]),
     ("account = \"eaststorage\"", "", &["sites.east.storage.account: is missing"]),
+    ("\"eaststorage\"", "'East-Storage'", &["sites.east.storage.account", "lower-case"]),
     ("account = \"eaststorage\"", "account = ''", &["sites.east.storage.account: must not be empty"]),
     (
         EAST_STORAGE_KEY,

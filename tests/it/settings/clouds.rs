@@ -95,6 +95,13 @@ fn a_cloud_gives_every_address_that_is_not_set() -> Result<()> {
 }
 
 #[test]
+fn without_the_accounts_key_no_address_of_storage_is_made_up() -> Result<()> {
+    let without_key = GOOD.replace("key = \"c3RvcmFnZSBrZXk=\"\n[routes", "access = 'sas-locators'\n[routes");
+    assert_eq!(of_east(&load_text(&without_key, &[])??, "storage.blob_url"), None, "the media service says it");
+    Ok(())
+}
+
+#[test]
 fn what_is_set_goes_before_the_cloud_and_is_taken_as_people_paste_it() -> Result<()> {
     let acs = format!("{EAST_KEY}\ntoken_url = ' acs.example/V2/ '\nscope = ' WindowsAzureMediaServices '");
     let acs = format!("{acs}\napi_url = 'media.example'\nregion = 'West Europe'");
