@@ -65,7 +65,7 @@ async fn pass<F, R>(
 ) -> Response<Body>
 where
     F: Fn(Arc<Shared>, Call) -> R,
-    R: Future<Output = Response<Body>>,
+    R: Future<Output = Response<Body>> + Send + 'static,
 {
     let call = match read(&shared, &place, request).await {
         Ok(call) => call,
@@ -80,8 +80,11 @@ where
     let response = match (down, fault) {
         (Some(Down::Refused), _) => None,
         (Some(Down::Unavailable), _) => Some(reply::html(503, "Service Unavailable")),
-        (None, None) => Some(serve(Arc::clone(&shared), call).await),
-        (None, Some(rule)) => meet(&rule, &shared, &entry, &headers, serve(Arc::clone(&shared), call)).await,
+        (None, None) => Some(whole(&shared, serve(Arc::clone(&shared), call)).await),
+        (None, Some(rule)) => {
+            let service = whole(&shared, serve(Arc::clone(&shared), call));
+            meet(&rule, &shared, &entry, &headers, service).await
+        }
     };
     entry.status = response.as_ref().map_or(0, |response| response.status().as_u16());
     tracing::debug!(door = ?entry.door, method = entry.method, path = entry.path, account = entry.account, status = entry.status);
@@ -90,6 +93,11 @@ where
         connection.cut();
         reply::empty(500)
     })
+}
+
+/// Once begun, a request is carried out to its end, also for a caller who is gone: a locator comes with its stored policy.
+async fn whole(shared: &Shared, service: impl Future<Output = Response<Body>> + Send + 'static) -> Response<Body> {
+    shared.tasks.spawn(service).await.unwrap_or_else(|_| reply::html(500, "Internal Server Error"))
 }
 
 /// Carries out a fault; `None` is a dropped connection.

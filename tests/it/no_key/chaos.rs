@@ -1,0 +1,149 @@
+//! Many assets, several workers, and a hand that kills one of them at random moments, again and again.
+#![expect(clippy::print_stdout, reason = "the seed is for whoever wants to see a run again")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use testbed::amqp::Subscription;
+use testbed::emulator::Set;
+use tokio_util::sync::CancellationToken;
+
+use super::scene::{none_left, world_without_keys};
+use crate::support::{Published, Worker, World, comparable, container_of, ensure_queues_empty, eventually, within};
+
+/// Where a seed is given to see a run again; the moments of the machine itself do not come again.
+const SEED: &str = "NO_KEY_SEED";
+const WORKERS: usize = 3;
+/// Jobs at once in each.
+const CONCURRENCY: usize = 4;
+/// The most locators of one asset, all types together (contract ams-v2, section 4.3).
+const MOST: usize = 5;
+/// Time between two kills, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 200..1500;
+
+pub async fn replicate_under_fire(count: usize, kills: usize) -> Result<()> {
+    let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    println!("seed {seed}: set {SEED} to have it again");
+    let world = world_without_keys(&format!("[worker]\ngrace_seconds = 0\nconcurrency = {CONCURRENCY}\n")).await?;
+    let making = futures::stream::iter(0..count).map(|_| world.encoded_asset("movie")).buffer_unordered(8);
+    let assets: Vec<Published> = making.try_collect().await?;
+    assert_eq!(world.worker().await?.terminate().await?, Some(0));
+    let mut events = world.events().await?;
+    for asset in &assets {
+        world.send_finished(&asset.id).await?;
+    }
+
+    let done = CancellationToken::new();
+    let fire = Fire { world: &world, random: StdRng::seed_from_u64(seed), done: done.clone() };
+    let all = async {
+        let ids = all_events(&mut events, &assets).await;
+        done.cancel();
+        ids
+    };
+    let (ids, fired, most) = tokio::join!(all, fire.kill_again_and_again(), most_locators(&world, &done));
+    let (ids, (workers, killed)) = (ids?, fired?);
+    println!("{killed} kills, {most} locators of one asset at most");
+    ensure!(killed >= kills, "only {killed} kills: not enough to tell anything");
+    ensure!(most <= MOST, "{most} locators of one asset");
+    ensure!(ids.values().all(|ids| ids.len() == 1), "several events for one asset: {ids:#?}");
+
+    // What was announced and not acknowledged is done once more.
+    eventually("empty queues", || async { Ok(ensure_queues_empty(&world).await.ok()) }).await?;
+    for worker in workers {
+        worker.terminate().await?;
+    }
+    // One that was still at it at its end has handed its message back.
+    let last = world.worker().await?;
+    eventually("empty queues", || async { Ok(ensure_queues_empty(&world).await.ok()) }).await?;
+    none_left(&world).await.with_context(|| last.log())?;
+    ensure_all_replicated(&world, &assets).await
+}
+
+/// Reads events until every asset has one; gives the ids of each asset's.
+async fn all_events(events: &mut Subscription, assets: &[Published]) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    while ids.len() < assets.len() {
+        let event = within("an event", events.next()).await.with_context(|| format!("after {}", ids.len()))?.json()?;
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned).context("no text");
+        ids.entry(text(&event["data"]["asset"]["id"])?).or_default().insert(text(&event["id"])?);
+    }
+    Ok(ids)
+}
+
+/// The hand that kills.
+struct Fire<'a> {
+    world: &'a World,
+    random: StdRng,
+    done: CancellationToken,
+}
+
+impl Fire<'_> {
+    /// Gives the workers that are alive at the end, and how many are not.
+    async fn kill_again_and_again(mut self) -> Result<(Vec<Worker>, usize)> {
+        let mut workers = Vec::new();
+        for _ in 0..WORKERS {
+            workers.push(self.world.worker().await?);
+        }
+        let mut killed = 0;
+        loop {
+            let pause = Duration::from_millis(self.random.random_range(PAUSE));
+            let is_over = tokio::time::timeout(pause, self.done.cancelled()).await.is_ok();
+            if is_over {
+                return Ok((workers, killed));
+            }
+            let worker = workers.swap_remove(self.random.random_range(0..workers.len()));
+            if self.random.random_ratio(1, 4) {
+                worker.terminate().await?;
+            } else {
+                worker.kill().await?;
+            }
+            killed += 1;
+            workers.push(self.world.worker().await?);
+        }
+    }
+}
+
+/// Looks all the time how many locators an asset has, at either site; gives the most.
+async fn most_locators(world: &World, done: &CancellationToken) -> usize {
+    const LOOK: Duration = Duration::from_millis(25);
+    let mut most = 0;
+    while tokio::time::timeout(LOOK, done.cancelled()).await.is_err() {
+        for site in ["west", "east"] {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            for locator in world.site(site).entities(Set::Locators) {
+                *counts.entry(locator.text("AssetId").unwrap_or_default().to_owned()).or_default() += 1;
+            }
+            most = counts.into_values().max().unwrap_or_default().max(most);
+        }
+    }
+    most
+}
+
+/// Every asset has one replica with the same blobs, published under the same locator; nothing else is left anywhere.
+async fn ensure_all_replicated(world: &World, assets: &[Published]) -> Result<()> {
+    for site in ["west", "east"] {
+        // Workers that begin at the same moment may make the same one; never is there one for each asset.
+        let policies = world.site(site).access_policies();
+        let ours = policies.iter().filter(|policy| policy.name.starts_with("stream-replicator ")).count();
+        ensure!(ours <= 2 * WORKERS * CONCURRENCY, "{ours} access policies at {site}");
+    }
+    let (east, replicas) = (world.site("east"), world.site("east").assets());
+    ensure!(replicas.len() == assets.len(), "{} replicas of {} assets", replicas.len(), assets.len());
+    for asset in assets {
+        let mark = format!("stream-replicator/1 west {}\n", asset.id);
+        let is_its = |text: &str| text.starts_with(&mark);
+        let replica = replicas.iter().find(|replica| replica.alternate_id.as_deref().is_some_and(is_its));
+        let replica = replica.with_context(|| format!("no replica of {}", asset.id))?;
+        let locators: Vec<_> = east.locators(&replica.id).into_iter().map(|locator| locator.uuid).collect();
+        ensure!(locators == [asset.locator.as_str()], "{locators:?} instead of {}", asset.locator);
+        let ours = world.storage("west")?.list(&container_of(world, "west", &asset.id)?).await?;
+        let theirs = world.storage("east")?.list(&replica.container).await?;
+        let (ours, theirs) = (comparable(ours.context("no source")?), comparable(theirs.context("no replica")?));
+        ensure!(ours == theirs, "blobs differ: {ours:#?} {theirs:#?}");
+    }
+    ensure_queues_empty(world).await
+}
