@@ -8,12 +8,8 @@ use super::container::Access;
 use super::{Account, Container};
 use crate::failure::Failure;
 use crate::http::StorageTransport;
-use crate::model::SiteName;
+use crate::model::{Cloud, SiteName};
 use crate::settings::{Secret, StorageSettings};
-
-/// The zones of the blob service: global, China, US government, Germany. An account's host is its name and one of them.
-const ZONES: [&str; 4] =
-    ["blob.core.windows.net", "blob.core.chinacloudapi.cn", "blob.core.usgovcloudapi.net", "blob.core.cloudapi.de"];
 
 /// The parameters of a service SAS (Azure Storage REST, "Create a service SAS"). Others would change what a request does.
 const PARAMETERS: [&str; 8] = ["sv", "sr", "si", "sig", "st", "se", "sp", "spr"];
@@ -32,15 +28,17 @@ pub struct SasStorage {
     /// The address in the settings, which is taken instead of any other.
     endpoint: Option<Arc<str>>,
     account_name: Option<String>,
+    cloud: Cloud,
     named_hosts: Vec<String>,
 }
 
 impl SasStorage {
-    /// Takes the settings of `site`'s storage. `named_hosts` holds `host` (any port) or `host:port`.
+    /// Takes the settings of `site`'s storage, which is an account of `cloud`. `named_hosts` holds `host` (any port) or `host:port`.
     #[must_use]
     pub fn new(
         site: &SiteName,
         settings: &StorageSettings,
+        cloud: Cloud,
         named_hosts: &[String],
         transport: &StorageTransport,
     ) -> Self {
@@ -48,6 +46,7 @@ impl SasStorage {
             account: Account::new(site, transport),
             endpoint: settings.blob_url.as_ref().map(|url| url.as_str().trim_end_matches('/').into()),
             account_name: settings.account.as_deref().map(str::to_ascii_lowercase),
+            cloud,
             named_hosts: named_hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect(),
         }
     }
@@ -94,10 +93,11 @@ impl SasStorage {
         {
             return Ok(());
         }
-        let of_blob_service = host.split_once('.').filter(|(_, zone)| ZONES.contains(zone)).map(|(account, _)| account);
-        let is_ours = |account| self.account_name.as_deref().is_none_or(|ours| ours == account);
-        match of_blob_service {
-            Some(account) if url.scheme() == "https" && url.port().is_none() && is_ours(account) => Ok(()),
+        let account = host.split('.').next().unwrap_or_default();
+        let is_ours = self.account_name.as_deref().is_none_or(|ours| ours == account);
+        let of_cloud = Url::parse(&self.cloud.blob_url(account));
+        match of_cloud {
+            Ok(of_cloud) if is_ours && url.origin() == of_cloud.origin() => Ok(()),
             _ => Err((
                 format!("{}://{place} may not be sent signatures", url.scheme()),
                 "if the host is right, set storage.blob_url of this site, or add the host to media.allowed_hosts; \
@@ -140,7 +140,8 @@ mod tests {
         };
         let http = crate::settings::load(None, Default::default()).unwrap().http;
         let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
-        SasStorage::new(&"west".parse().unwrap(), &settings, &hosts, &StorageTransport::new(&http).unwrap())
+        let transport = StorageTransport::new(&http).unwrap();
+        SasStorage::new(&"west".parse().unwrap(), &settings, Cloud::China, &hosts, &transport)
     }
 
     fn url(storage: &SasStorage, address: &str, query: &str) -> Result<String, &'static str> {
@@ -152,7 +153,7 @@ mod tests {
     fn a_locators_signature_is_used_as_it_is() {
         let file = |root: &str| Ok(format!("{root}/asset-1/a%20b.mp4{QUERY}"));
         let any = storage(None, None, &[]);
-        for root in ["https://store.blob.core.windows.net", "https://other.blob.core.chinacloudapi.cn"] {
+        for root in ["https://store.blob.core.chinacloudapi.cn", "https://other.blob.core.chinacloudapi.cn"] {
             assert_eq!(url(&any, &format!("{root}/asset-1"), QUERY), file(root));
             assert_eq!(url(&any, &format!("{root}/asset-1/"), &QUERY[1..]), file(root));
         }
@@ -162,7 +163,7 @@ mod tests {
             let named = storage(None, None, &[name]);
             assert_eq!(url(&named, "http://127.0.0.1:10000/west/asset-1", QUERY), file("http://127.0.0.1:10000/west"));
         }
-        let container = any.container("asset-1", "https://a.blob.core.windows.net/asset-1", &Secret::new(QUERY));
+        let container = any.container("asset-1", "https://a.blob.core.chinacloudapi.cn/asset-1", &Secret::new(QUERY));
         assert!(!format!("{container:?}").contains("sig="), "{container:?}");
     }
 
@@ -170,21 +171,22 @@ mod tests {
     fn no_other_place_is_sent_a_signature() {
         let ours = storage(Some("store"), None, &["named:1"]);
         for address in [
-            "https://other.blob.core.windows.net/asset-1",
-            "http://store.blob.core.windows.net/asset-1",
-            "https://store.blob.core.windows.net:8443/asset-1",
-            "https://store.blob.core.windows.net.evil.example/asset-1",
-            "https://store.evil.blob.core.windows.net/asset-1",
+            "https://other.blob.core.chinacloudapi.cn/asset-1",
+            "https://store.blob.core.windows.net/asset-1",
+            "http://store.blob.core.chinacloudapi.cn/asset-1",
+            "https://store.blob.core.chinacloudapi.cn:8443/asset-1",
+            "https://store.blob.core.chinacloudapi.cn.evil.example/asset-1",
+            "https://store.evil.blob.core.chinacloudapi.cn/asset-1",
             "https://store@evil.example/asset-1",
-            "https://user@store.blob.core.windows.net/asset-1",
+            "https://user@store.blob.core.chinacloudapi.cn/asset-1",
             "https://evil.example/asset-1",
             "http://169.254.169.254/asset-1",
             "http://named:2/asset-1",
             "ftp://named:1/asset-1",
-            "https://store.blob.core.windows.net/asset-2",
-            "https://store.blob.core.windows.net/asset-1/../x",
-            "https://store.blob.core.windows.net/asset-1?comp=acl",
-            "https://store.blob.core.windows.net/asset-1#x",
+            "https://store.blob.core.chinacloudapi.cn/asset-2",
+            "https://store.blob.core.chinacloudapi.cn/asset-1/../x",
+            "https://store.blob.core.chinacloudapi.cn/asset-1?comp=acl",
+            "https://store.blob.core.chinacloudapi.cn/asset-1#x",
             "asset-1",
             "",
         ] {

@@ -55,7 +55,7 @@ impl SiteStorage {
         Ok(match site.storage.access {
             StorageAccess::AccountKey => Self::Key(BlobAccount::new(name, &site.storage, sas_validity, transport)?),
             StorageAccess::SasLocators => {
-                Self::Sas(SasStorage::new(name, &site.storage, &site.media.allowed_hosts, transport))
+                Self::Sas(SasStorage::new(name, &site.storage, site.cloud, &site.media.allowed_hosts, transport))
             }
         })
     }
