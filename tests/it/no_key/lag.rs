@@ -6,10 +6,11 @@ use serde_json::Value;
 use stream_replicator::media_service::ams_v2::SasPurpose;
 use testbed::emulator::{FaultAction, FaultRule, Set};
 use testbed::proxy::{Fault, FaultProxy, Rule};
+use testbed::storage::StoredPolicy;
 use time::{Duration, OffsetDateTime};
 
 use super::scene::{client, ensure_none_left, made, plant, world_behind_proxy};
-use crate::support::{Worker, World, ensure_one_replica, ensure_queues_empty, eventually, next_event};
+use crate::support::{Worker, World, container_of, ensure_one_replica, ensure_queues_empty, eventually, next_event};
 
 /// Copies one after the other, so that a fault meets one.
 const ONE_BY_ONE: &str = "[replication]\ncopy_concurrency = 1\n";
@@ -146,6 +147,45 @@ async fn a_locator_that_another_run_deletes_is_made_anew_and_costs_nothing() -> 
     let event = next_event(&mut events).await.with_context(|| worker.log())?;
     assert_eq!((fault.hits(), &event["data"]["attempts"]), (2, &1.into()), "{}", worker.log());
     assert!(worker.log().contains("was deleted meanwhile by another run"), "{}", worker.log());
+    ensure_none_left(&world)?;
+    ensure_one_replica(&world, &asset.id).await.map(drop)
+}
+
+/// Not a fault that was planted: what storage itself says while it does not know the locator's stored policy.
+#[tokio::test]
+async fn until_storage_knows_the_stored_policy() -> Result<()> {
+    let (world, _proxy) = world_behind_proxy(ONE_BY_ONE).await?;
+    let asset = world.encoded_asset("movie").await?;
+    let locator = plant(&world, "west", &asset.id, SasPurpose::Read).await?;
+    let (west, container) = (world.storage("west")?, container_of(&world, "west", &asset.id)?);
+    let expiry = OffsetDateTime::now_utc() + Duration::hours(1);
+    let known = StoredPolicy { id: locator.id.to_string(), permissions: "rl".into(), start: None, expiry };
+    west.set_stored_policies(&container, &[]).await?;
+
+    let worker = world.worker().await?;
+    let mut events = world.events().await?;
+    let hold = FaultRule::new(FaultAction::DelayMilliseconds(600_000));
+    world.emulator.fault(hold.on("POST", "Assets").of_account("eastmedia"));
+    world.send_finished(&asset.id).await?;
+    let waited = |times: usize| {
+        let (worker, text) = (&worker, "sas-not-usable-yet");
+        let seen = move || async move { Ok((worker.log().matches(text).count() >= times).then_some(())) };
+        async move { eventually("one more wait", seen).await.with_context(|| worker.log()) }
+    };
+    waited(1).await?;
+    west.set_stored_policies(&container, std::slice::from_ref(&known)).await?;
+    let is_held = || async { Ok(world.emulator.delayed().iter().next().is_some().then_some(())) };
+    eventually("the replica asset", is_held).await.with_context(|| worker.log())?;
+
+    // It has listed the source by now; and the replica's service cannot read from it.
+    west.set_stored_policies(&container, &[]).await?;
+    let so_far = worker.log().matches("sas-not-usable-yet").count();
+    world.emulator.release_delayed();
+    waited(so_far + 1).await?;
+    assert!(worker.log().contains("step=\"copy_blobs\" site=\"west\""), "{}", worker.log());
+    west.set_stored_policies(&container, &[known]).await?;
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(event["data"]["attempts"], 1);
     ensure_none_left(&world)?;
     ensure_one_replica(&world, &asset.id).await.map(drop)
 }
