@@ -164,6 +164,14 @@ pub const REPETITION: &[Row] = &[
         &["ams_v2::locators::lost_answers_and_late_reads_make_no_second_locator"],
     ),
     (
+        "a shared access locator has a name of ours: it is found again, or deleted when its answer was lost",
+        "leaks one of five for each run",
+        &[
+            "ams_v2::sas_locators::lost_answers_and_late_reads_leave_none_behind",
+            "no_key::whole::a_leftover_is_used_and_deleted_and_a_strangers_signature_stays",
+        ],
+    ),
+    (
         "files are registered again until all are there",
         "registers once and does not look",
         &["retries::not_ready::files_that_the_service_registers_in_several_goes_are_waited_for"],

@@ -126,6 +126,17 @@ pub const ROWS: &[Row] = &[
         ],
     ),
     (
+        "without storage keys, locators for copying are deleted however a message ends",
+        "deletes them only where all goes well",
+        &[
+            "no_key::whole::neither_site_has_a_key",
+            "no_key::ends::refused_with_one_or_both_containers_open",
+            "no_key::ends::given_up_after_the_last_try",
+            "no_key::ends::expired_while_storage_refuses",
+            "no_key::ends::handed_back_at_sigterm",
+        ],
+    ),
+    (
         "with storage keys no locator is made for copying",
         "makes two, and deletes them only where all goes well",
         &["publishing::with_storage_keys_no_locator_is_made_but_the_streaming_ones"],

@@ -77,6 +77,14 @@ pub const LIMITS_AND_TIMING: &[Row] = &[
         ],
     ),
     (
+        "what stands in the way of a sixth is told one by one",
+        "prints the error",
+        &[
+            "no_key::ends::refused_because_the_asset_has_five_locators",
+            "ams_v2::sas_locators::five_locators_are_told_one_by_one",
+        ],
+    ),
+    (
         "a quota of policies or assets that is reached is refused with a hint",
         "reaches it by itself",
         &["ams_v2::limits::a_quota_that_is_reached_is_permanent_and_says_so"],
@@ -118,6 +126,17 @@ pub const LIMITS_AND_TIMING: &[Row] = &[
         "a new locator that is not served yet is waited for, and nothing announced before",
         "prints the URL at once",
         &["retries::not_ready::a_locator_that_is_not_served_yet_is_waited_for_and_nothing_announced_before"],
+    ),
+    (
+        "a new shared access locator that storage refuses is waited for, at each use",
+        "fails",
+        &[
+            "no_key::lag::until_the_source_can_be_listed",
+            "no_key::lag::until_the_replica_can_be_listed",
+            "no_key::lag::until_the_replica_can_be_written_to",
+            "no_key::lag::until_the_replicas_service_can_read_the_source",
+            "no_key::lag::until_the_copy_can_be_verified",
+        ],
     ),
     (
         "a locator starts a little in the past, against clocks that differ",
