@@ -84,16 +84,6 @@ impl SasHold {
         site.media.find_sas_locator(asset_id, *purpose).await
     }
 
-    /// Deletes the locator, whoever else in this process works with it: it is of no use to anybody.
-    ///
-    /// # Errors
-    /// As every call.
-    pub async fn delete(&self) -> Result<(), Failure> {
-        let Locator { site, asset_id, purpose, uses } = &self.0.locator;
-        let _calls = uses.calls.lock().await;
-        site.media.delete_sas_locators(asset_id, *purpose).await
-    }
-
     /// Ends this job's part and leaves the locator for the next slice.
     pub fn keep(self) {
         if !self.0.is_over.swap(true, Ordering::SeqCst) {

@@ -211,12 +211,9 @@ impl<'a> Storage<'a> {
             }
             Err(other) => other,
             Ok(Some(_)) => {
-                if let Err(failure) = hold.delete().await {
-                    tracing::warn!(locator = name, error = %failure, "SAS locator that is refused cannot be deleted");
-                }
                 let message = format!("SAS locator {name}, made at {}, is refused: {failure}", locator.made_at);
                 in_place(Failure::transient("sas-refused", message).with_hint(
-                    "it is deleted and made anew; a roll of the storage account's key makes every SAS locator useless, and \
+                    "the next try makes a new one; a roll of the storage account's key makes every SAS locator useless, and \
                      if it goes on, the media account may not hold the new key, or the storage account's firewall is closed",
                 ))
             }

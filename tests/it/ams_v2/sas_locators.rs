@@ -73,6 +73,24 @@ async fn one_for_each_purpose_is_made_found_again_and_deleted() {
     assert_eq!(account.access_policies().len(), 2, "policies are shared");
 }
 
+/// Nobody has seen whether the service takes an id for this type of locator.
+#[tokio::test]
+async fn one_of_our_name_under_another_id_is_ours() {
+    let world = World::start().await.unwrap();
+    let (client, account, asset) = east(&world).await.unwrap();
+    let other = account.publish(&asset, None, None, DAY).unwrap();
+    change(&account, &other.id, |row| {
+        row.set("Type", 1).set("Name", "stream-replicator/1 write").set("ContentAccessComponent", "?sig=x");
+    });
+    let found = client.ensure_sas_locator(&asset, SasPurpose::Write).await.unwrap();
+    assert_eq!((found.id.to_ams_v2(), found.query.expose()), (other.id, "?sig=x"));
+    assert!(client.find_sas_locator(&asset, SasPurpose::Read).await.unwrap().is_none());
+    client.delete_sas_locators(&asset, SasPurpose::Read).await.unwrap();
+    assert_eq!(account.locators(&asset).len(), 1);
+    client.delete_sas_locators(&asset, SasPurpose::Write).await.unwrap();
+    assert!(account.locators(&asset).is_empty());
+}
+
 #[tokio::test]
 async fn workers_that_make_it_at_once_share_one() {
     let world = World::start().await.unwrap();

@@ -205,16 +205,18 @@ async fn handed_back_while_a_locator_is_being_made() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_signature_of_ours_under_another_name_is_deleted_too() -> Result<()> {
+async fn a_signature_of_ours_that_was_renamed_is_used_and_deleted_too() -> Result<()> {
     let world = world_without_keys("").await?;
     let asset = world.encoded_asset("movie").await?;
     let leftover = plant(&world, "west", &asset.id, SasPurpose::Read).await?;
     world.site("west").set(Set::Locators, &leftover.id.to_ams_v2(), |row| {
         row.set("Name", "renamed");
     })?;
+    world.emulator.clear_requests();
     let worker = world.worker().await?;
     let mut events = world.events().await?;
     world.send_finished(&asset.id).await?;
     next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(made(&world, "west"), 0, "it was used");
     ensure_none_left(&world)
 }
