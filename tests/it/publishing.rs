@@ -5,6 +5,7 @@ use serde_json::Value;
 use testbed::amqp::Subscription;
 use testbed::emulator::{CreateFileInfos, FaultAction, FaultRule, Locator, PreparedFile, Set};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use crate::support::refusal::{Refusal, ensure_refused, send_all};
 use crate::support::{
@@ -34,10 +35,12 @@ async fn finish(world: &World, worker: Worker) -> Result<()> {
     ensure_queues_empty(world).await
 }
 
-/// Publishes for so many days from so many days ago on.
-fn publish(world: &World, asset_id: &str, from_days: i64, days: u32) -> Result<Locator> {
+/// Publishes for so many days from so many days ago on; of one asset's locators the service lists the one of number 1 first.
+fn publish(world: &World, asset_id: &str, number: u128, from_days: i64, days: u32) -> Result<Locator> {
     let now = OffsetDateTime::now_utc().truncate_to_second();
-    world.site("west").publish(asset_id, None, Some(now + Duration::days(from_days)), DAY * days)
+    let random = Uuid::new_v4().as_u128() >> 8;
+    let id = Uuid::from_u128(number << 120 | random);
+    world.site("west").publish(asset_id, Some(id), Some(now + Duration::days(from_days)), DAY * days)
 }
 
 #[tokio::test]
@@ -45,7 +48,7 @@ async fn a_locator_that_began_long_ago_ends_at_both_sites_in_the_same_second() -
     let (world, worker, mut events) = begin().await?;
     for (from_days, days) in [(-100, 103), (-1000, 1001), (0, 400)] {
         let asset = world.unpublished_asset("movie").await?;
-        let locator = publish(&world, &asset, from_days, days)?;
+        let locator = publish(&world, &asset, 1, from_days, days)?;
         let event = replicate(&world, &worker, &mut events, &asset).await?;
         let replica = event["data"]["asset"]["replicaId"].as_str().context("no replica id")?;
         let twin = world.site("east").locators(replica).remove(0);
@@ -60,14 +63,14 @@ async fn a_locator_that_began_long_ago_ends_at_both_sites_in_the_same_second() -
 async fn of_several_locators_the_newest_that_still_lasts_is_replicated() -> Result<()> {
     let (world, worker, mut events) = begin().await?;
     let (west, asset) = (world.site("west"), world.unpublished_asset("movie").await?);
-    let shared = publish(&world, &asset, -2, 99)?;
+    let shared = publish(&world, &asset, 1, -2, 99)?;
     west.set(Set::Locators, &shared.id, |locator| {
         locator.set("Type", 1);
     })?;
-    publish(&world, &asset, -30, 99)?;
-    let newest = publish(&world, &asset, -3, 9)?;
-    publish(&world, &asset, -5, 4)?;
-    publish(&world, &asset, 5, 99)?;
+    publish(&world, &asset, 2, -30, 99)?;
+    let newest = publish(&world, &asset, 3, -3, 9)?;
+    publish(&world, &asset, 4, -5, 4)?;
+    publish(&world, &asset, 5, 5, 99)?;
     let event = replicate(&world, &worker, &mut events, &asset).await?;
     assert_eq!(event["data"]["locatorId"], newest.uuid.as_str(), "neither shared, over, older, nor to come");
     let replica = event["data"]["asset"]["replicaId"].as_str().context("no replica id")?;

@@ -81,6 +81,7 @@ async fn both_containers_are_identical_but_for_one_key_of_ours() -> Result<()> {
     let theirs =
         world.storage("east")?.list(&container_of(&world, "east", replica)?).await?.context("no replica container")?;
     assert_eq!(ours.len(), 10, "six media files and four more");
+    assert_eq!(event["data"]["content"]["files"], 10, "a snapshot is no file");
     assert!(theirs.iter().all(|blob| blob.metadata.contains_key(OUR_KEY)), "our key is on every copy");
     assert_eq!(comparable(theirs), comparable(ours));
     Ok(())
