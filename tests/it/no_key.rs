@@ -12,7 +12,7 @@ use anyhow::Result;
 
 /// How many assets, and how often a worker is killed while they are replicated, at least.
 const ASSETS: usize = 100;
-const KILLS: usize = 12;
+const KILLS: usize = 8;
 
 #[tokio::test]
 async fn a_hundred_assets_with_random_kills() -> Result<()> {

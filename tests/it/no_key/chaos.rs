@@ -23,7 +23,7 @@ const CONCURRENCY: usize = 4;
 /// The most locators of one asset, all types together (contract ams-v2, section 4.3).
 const MOST: usize = 5;
 /// Time between two kills, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 200..1500;
+const PAUSE: std::ops::Range<u64> = 100..700;
 
 pub async fn replicate_under_fire(count: usize, kills: usize) -> Result<()> {
     let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);

@@ -164,7 +164,7 @@ async fn done_but_for_a_locator_that_cannot_be_deleted_at_first() -> Result<()> 
     let asset = world.encoded_asset("movie").await?;
     world.send_finished(&asset.id).await?;
     let event = next_event(&mut events).await.with_context(|| worker.log())?;
-    assert_eq!((&event["data"]["attempts"], &event["data"]["copy"]["copiedFiles"]), (&2.into(), &6.into()));
+    assert_eq!(event["data"]["attempts"], 2);
     assert!(worker.log().contains("sas-locator-left"), "{}", worker.log());
     ensure_none_left(&world)?;
     ensure_one_replica(&world, &asset.id).await.map(drop)
