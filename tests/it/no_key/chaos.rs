@@ -22,8 +22,10 @@ const WORKERS: usize = 3;
 const CONCURRENCY: usize = 4;
 /// The most locators of one asset, all types together (contract ams-v2, section 4.3).
 const MOST: usize = 5;
-/// Time between two kills, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 100..700;
+/// Calls of the media services between two kills; a hundred assets need some four thousand, however fast the machine is.
+const CALLS: std::ops::Range<usize> = 20..200;
+/// How often they are counted.
+const LOOK: Duration = Duration::from_millis(25);
 
 pub async fn replicate_under_fire(count: usize, kills: usize) -> Result<()> {
     let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);
@@ -82,6 +84,10 @@ struct Fire<'a> {
 }
 
 impl Fire<'_> {
+    fn calls(&self) -> usize {
+        self.world.emulator.requests().iter().count()
+    }
+
     /// Gives the workers that are alive at the end, and how many are not.
     async fn kill_again_and_again(mut self) -> Result<(Vec<Worker>, usize)> {
         let mut workers = Vec::new();
@@ -90,10 +96,11 @@ impl Fire<'_> {
         }
         let mut killed = 0;
         loop {
-            let pause = Duration::from_millis(self.random.random_range(PAUSE));
-            let is_over = tokio::time::timeout(pause, self.done.cancelled()).await.is_ok();
-            if is_over {
-                return Ok((workers, killed));
+            let next = self.calls() + self.random.random_range(CALLS);
+            while self.calls() < next {
+                if tokio::time::timeout(LOOK, self.done.cancelled()).await.is_ok() {
+                    return Ok((workers, killed));
+                }
             }
             let worker = workers.swap_remove(self.random.random_range(0..workers.len()));
             if self.random.random_ratio(1, 4) {
@@ -109,7 +116,6 @@ impl Fire<'_> {
 
 /// Looks all the time how many locators an asset has, at either site; gives the most.
 async fn most_locators(world: &World, done: &CancellationToken) -> usize {
-    const LOOK: Duration = Duration::from_millis(25);
     let mut most = 0;
     while tokio::time::timeout(LOOK, done.cancelled()).await.is_err() {
         for site in ["west", "east"] {
