@@ -169,6 +169,11 @@ impl Refusal {
         self.is_answer(|answer| answer.status == 413 || (answer.status == 409 && answer.code.contains("Size")))
     }
 
+    /// Whether no answer came in time.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+
     /// Whether there is no such container.
     pub fn is_container_absent(&self) -> bool {
         self.is_answer(|answer| answer.status == 404 && answer.code == "ContainerNotFound")

@@ -48,7 +48,7 @@ impl Container {
     /// service is still copying. Permanent: `container-missing`, `storage-denied`, `source-denied`, `storage-refused`.
     pub async fn copy_from(&self, source: &Self, blob: &Blob, options: CopyOptions) -> Result<(), Failure> {
         let copy = BlobCopy { target: self, source, blob, options };
-        let copied = retry::run(self.account.transport.tries(), || copy.run()).await;
+        let copied = retry::run_until(self.account.transport.tries(), options.until, || copy.run()).await;
         copied.map_err(|failure| match failure.code {
             "source-denied" | "source-gone" | "source-busy" | "source-changed" => failure.at_site(&source.account.site),
             _ => failure.at_site(&self.account.site),
@@ -96,7 +96,10 @@ pub(super) struct BlobCopy<'a> {
 
 impl BlobCopy<'_> {
     async fn run(&self) -> Result<(), Failure> {
-        if self.options.is_pending && self.adopt().await? {
+        // A copy that the service makes in its own time empties its target until it is done. So a look comes first: what
+        // another worker has completed since the listing may be announced already.
+        let is_slow = self.first_operation() == Operation::AsyncCopy;
+        if (self.options.is_pending || is_slow) && self.adopt().await? {
             return Ok(());
         }
         let mut started = self.start_best().await;
@@ -116,7 +119,7 @@ impl BlobCopy<'_> {
     /// Starts a copy in the best way that the service offers for this size.
     async fn start_best(&self) -> Result<CopyState, Refusal> {
         let lacks_put_from_url = &self.target.account.lacks_put_from_url;
-        let mut operation = Operation::first(self.blob.size_bytes, !lacks_put_from_url.load(Ordering::Relaxed));
+        let mut operation = self.first_operation();
         let mut seems_missing = false;
         loop {
             let refusal = match self.start(operation).await {
@@ -129,7 +132,9 @@ impl BlobCopy<'_> {
             };
             let missing =
                 refusal.is_not_implemented() || (operation == Operation::PutFromUrl && refusal.is_bare_error());
-            match operation.next(self.blob.size_bytes).filter(|_| missing || refusal.is_too_large()) {
+            // one that is cut off each time it is silent for too long would never be done
+            let too_slow = self.blob.size_bytes > SYNC_COPY_MAX_BYTES && refusal.is_unreachable();
+            match operation.next(self.blob.size_bytes).filter(|_| missing || too_slow || refusal.is_too_large()) {
                 Some(next) => {
                     seems_missing |= missing && operation == Operation::PutFromUrl;
                     operation = next;
@@ -137,6 +142,11 @@ impl BlobCopy<'_> {
                 None => return Err(refusal),
             }
         }
+    }
+
+    fn first_operation(&self) -> Operation {
+        let lacks_put_from_url = self.target.account.lacks_put_from_url.load(Ordering::Relaxed);
+        Operation::first(self.blob.size_bytes, !lacks_put_from_url)
     }
 
     async fn start(&self, operation: Operation) -> Result<CopyState, Refusal> {

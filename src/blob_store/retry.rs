@@ -1,6 +1,6 @@
 //! Tries a storage call again in process, after a wait with full jitter or as long as the service asks for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::Retryable;
 
@@ -16,9 +16,19 @@ where
     Call: FnMut() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
+    run_until(tries, None, call).await
+}
+
+/// The same, with no further try after `until`: each may be silent for minutes.
+pub async fn run_until<T, Call, Answer>(tries: usize, until: Option<Instant>, call: Call) -> Result<T, Failure>
+where
+    Call: FnMut() -> Answer,
+    Answer: Future<Output = Result<T, Failure>>,
+{
     let mut looked_again = false;
     call.retry(FullJitter { base: FIRST_WAIT, cap: LONGEST_WAIT, delays: tries.saturating_sub(1) })
         .when(move |failure: &Failure| match failure.code {
+            _ if until.is_some_and(|until| Instant::now() >= until) => false,
             // the listing that named this version is out of date: only a new listing helps
             "source-changed" => false,
             // somebody had a reason: at least they get a pause

@@ -51,6 +51,11 @@ fn pending() -> Answer {
     Answer::new(202).with("x-ms-copy-id", "1").with("x-ms-copy-status", "pending")
 }
 
+/// There is no such blob.
+fn nothing() -> Answer {
+    Answer::error(404, "BlobNotFound")
+}
+
 fn state(status: &str) -> Answer {
     Answer::new(200).with("x-ms-copy-id", "1").with("x-ms-copy-status", status)
 }
@@ -124,19 +129,34 @@ async fn a_wait_that_is_too_long_for_us_goes_to_the_queue() -> Result<()> {
 
 #[tokio::test]
 async fn a_copy_that_takes_time_is_awaited() -> Result<()> {
-    let scripted = Scripted::start(vec![pending(), state("pending"), state("success")]).await?;
+    let scripted = Scripted::start(vec![nothing(), pending(), state("pending"), state("success")]).await?;
     copy(&scripted, &settings(), &blob(5001 * MIB)).await??;
     let seen = scripted.seen();
     assert!(seen.iter().all(|head| !head.contains("x-ms-requires-sync")));
-    assert!(seen[1].starts_with("HEAD /east/to/a%20b/c%25.mp4?") && seen[1].contains("sr=b&sp=r&"), "{}", seen[1]);
-    assert_eq!(seen.len(), 3);
+    assert!(seen[2].starts_with("HEAD /east/to/a%20b/c%25.mp4?") && seen[2].contains("sr=b&sp=r&"), "{}", seen[2]);
+    assert_eq!(seen.len(), 4);
+    Ok(())
+}
+
+/// It empties its target at first, and what another worker has completed may be announced already.
+#[tokio::test]
+async fn a_copy_that_takes_time_is_not_begun_onto_a_blob_that_is_complete() -> Result<()> {
+    let blob = blob(5001 * MIB);
+    let west = Scripted::start(vec![Answer::new(500)]).await?;
+    let source = format!("http://{}/west/from/a%20b/c%25.mp4?sig=x", west.address());
+    let etag = format!("x-ms-meta-{}", stream_replicator::model::METADATA_SOURCE_ETAG);
+    let complete = state("success").with("x-ms-copy-source", &source).with(&etag, &blob.etag);
+    let scripted = Scripted::start(vec![complete]).await?;
+    let (source, replica) = (west.account("west", &settings())?, scripted.account("east", &settings())?);
+    replica.container("to").copy_from(&source.container("from"), &blob, CopyOptions::default()).await?;
+    assert_eq!(scripted.seen().len(), 1, "{:?}", scripted.seen());
     Ok(())
 }
 
 #[tokio::test]
 async fn a_copy_that_takes_too_long_is_left_to_the_service() -> Result<()> {
     let how_far = state("pending").with("x-ms-copy-progress", "12/100");
-    let scripted = Scripted::start(vec![pending(), how_far]).await?;
+    let scripted = Scripted::start(vec![nothing(), pending(), how_far]).await?;
     let options =
         CopyOptions { until: Instant::now().checked_add(Duration::from_millis(500)), ..CopyOptions::default() };
     let (source, replica) = (scripted.account("west", &settings())?, scripted.account("east", &settings())?);
@@ -157,15 +177,15 @@ async fn a_copy_that_takes_too_long_is_left_to_the_service() -> Result<()> {
 async fn a_copy_that_ends_badly_is_told_with_the_services_words() -> Result<()> {
     let size = 5001 * MIB;
     let failed = state("failed").with("x-ms-copy-status-description", "404 for http://h/west/a?sig=abc, Copy failed");
-    let failure = refused(vec![pending(), failed], size).await?;
+    let failure = refused(vec![nothing(), pending(), failed], size).await?;
     assert_eq!((failure.is_transient(), failure.code), (true, "copy-failed"));
     assert!(failure.message.ends_with("(404 for http://h/west/a Copy failed)"), "{failure}");
 
-    let failure = refused(vec![pending(), state("aborted")], size).await?;
+    let failure = refused(vec![nothing(), pending(), state("aborted")], size).await?;
     assert_eq!((failure.is_transient(), failure.code), (true, "copy-aborted"));
     let another = Answer::new(200).with("x-ms-copy-id", "2").with("x-ms-copy-status", "success");
-    assert_eq!(refused(vec![pending(), another], size).await?.code, "copy-aborted");
-    assert_eq!(refused(vec![pending(), Answer::new(200)], size).await?.code, "copy-aborted");
+    assert_eq!(refused(vec![nothing(), pending(), another], size).await?.code, "copy-aborted");
+    assert_eq!(refused(vec![nothing(), pending(), Answer::new(200)], size).await?.code, "copy-aborted");
     Ok(())
 }
 
