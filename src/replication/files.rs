@@ -13,7 +13,7 @@ use crate::model::{Asset, AssetFile, Blob};
 /// How soon to look again for files that the service has not registered yet.
 const REGISTRATION_CHECK: Duration = Duration::from_secs(5);
 /// Calls to the media service at once: one asset of many files must not get the whole account throttled.
-const DESCRIBED_AT_ONCE: usize = 8;
+const CALLS_AT_ONCE: usize = 8;
 
 /// Evidence that the replica asset is complete for its media service. A locator is made only with one of these.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub async fn register_files(
 ) -> Result<RegisteredFiles, Failure> {
     let mut files = site.media.list_files(&replica.id).await?;
     if compare(verified, &files).is_err() {
-        register(verified, &files, replica, site).await?;
+        register(verified, replica, site, budget).await?;
         files = site.media.list_files(&replica.id).await?;
     }
     compare(verified, &files).map_err(|failure| failure.at_site(&site.name))?;
@@ -51,7 +51,7 @@ pub async fn register_files(
 /// Describes the files, several at once: first those that are primary and must not be, last the one that must.
 async fn describe(changes: Vec<(&AssetFile, Change<'_>)>, site: &Site, budget: Budget) -> Result<(), Failure> {
     for group in changes.chunk_by(|(_, one), (_, other)| one.turn() == other.turn()) {
-        let describing = budget.each(group.iter(), DESCRIBED_AT_ONCE, |(file, change)| {
+        let describing = budget.each(group.iter(), CALLS_AT_ONCE, |(file, change)| {
             site.media.describe_file(&file.id, change.primary, change.mime_type)
         });
         let left = describing.await?;
@@ -62,25 +62,26 @@ async fn describe(changes: Vec<(&AssetFile, Change<'_>)>, site: &Site, budget: B
     Ok(())
 }
 
-/// Registers all files at once; or one by one, where the service refuses that because some are registered already: what it
-/// does then is not known (contract ams-v2, section 4.1).
-async fn register(
-    verified: &VerifiedCopy<'_>,
-    files: &[AssetFile],
-    replica: &Asset,
-    site: &Site,
-) -> Result<(), Failure> {
-    match site.media.register_files(&replica.id).await {
-        Err(failure) if failure.code == "conflict" && !files.is_empty() => {
-            tracing::debug!(site = %site.name, error = %failure, "files are registered one by one");
-            let known: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-            let is_missing = |blob: &&Blob| !known.contains(blob.name.as_str());
-            for blob in verified.listing().blobs().iter().filter(|blob| is_registrable(blob)).filter(is_missing) {
-                site.media.register_file(&replica.id, &blob.name, blob.size_bytes).await?;
-            }
-            Ok(())
-        }
-        other => other,
+/// Registers all files at once; or one by one, where the service refuses that because some are registered already, perhaps
+/// by a call of ours whose answer was lost: what it does then is not known (contract ams-v2, section 4.1).
+async fn register(verified: &VerifiedCopy<'_>, replica: &Asset, site: &Site, budget: Budget) -> Result<(), Failure> {
+    let refused = match site.media.register_files(&replica.id).await {
+        Err(failure) if failure.code == "conflict" => failure,
+        other => return other,
+    };
+    let files = site.media.list_files(&replica.id).await?;
+    if files.is_empty() {
+        return Err(refused);
+    }
+    tracing::debug!(site = %site.name, error = %refused, "files are registered one by one");
+    let known: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let is_missing = |blob: &&Blob| is_registrable(blob) && !known.contains(blob.name.as_str());
+    let missing: Vec<_> = verified.listing().blobs().iter().filter(is_missing).collect();
+    let registering = budget
+        .each(missing.iter(), CALLS_AT_ONCE, |blob| site.media.register_file(&replica.id, &blob.name, blob.size_bytes));
+    match registering.await? {
+        0 => Ok(()),
+        left => Err(budget.spent(&format!("registering the files, {left} are left"))),
     }
 }
 

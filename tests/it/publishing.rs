@@ -159,6 +159,21 @@ async fn files_that_come_later_are_registered_where_the_service_registers_no_con
     finish(&world, worker).await
 }
 
+/// The call that registers everything is carried out, and its answer lost: the second one is refused.
+#[tokio::test]
+async fn a_registration_whose_answer_is_lost_is_no_dead_letter_where_the_service_registers_nothing_twice() -> Result<()>
+{
+    let (world, worker, mut events) = begin().await?;
+    world.site("east").switch(|switches| switches.create_file_infos = CreateFileInfos::ConflictWhenFilesExist)?;
+    let asset = world.encoded_asset("movie").await?;
+    world.emulator.fault(FaultRule::status(500).on("GET", "CreateFileInfos").of_account("eastmedia").after_commit());
+    let event = replicate(&world, &worker, &mut events, &asset.id).await?;
+    assert_eq!(event["data"]["attempts"], 1);
+    assert_eq!(world.emulator.requests().count("GET", "CreateFileInfos", "eastmedia"), 2);
+    ensure_one_replica(&world, &asset.id).await?;
+    finish(&world, worker).await
+}
+
 #[tokio::test]
 async fn a_registered_size_that_is_not_the_blobs_is_refused_and_nothing_published() -> Result<()> {
     let (world, worker, mut events) = begin().await?;
