@@ -22,8 +22,8 @@ pub enum Outcome {
 pub struct Circumstances<'a> {
     /// Which try this was, from 1.
     pub attempt: u32,
-    /// How many continuations came before it.
-    pub slice: u32,
+    /// How many continuations in a row came before it that had to wait for something.
+    pub waits: u32,
     /// Time since a worker first saw the message.
     pub age: Duration,
     /// Age at which a message that still fails is given up.
@@ -58,7 +58,7 @@ pub fn decide(outcome: Outcome, now: Circumstances<'_>) -> Settlement {
             Settlement::Continue { tier: None }
         }
         Outcome::Failed(FailureKind::NeedsMoreTime { check_after }) => {
-            let patience = (now.slice / CONTINUATIONS_PER_TIER) as usize;
+            let patience = (now.waits / CONTINUATIONS_PER_TIER) as usize;
             Settlement::Continue { tier: Some(fitting(now.tiers, check_after).max(patience).min(last(now.tiers))) }
         }
     }
@@ -82,7 +82,7 @@ mod tests {
     fn now() -> Circumstances<'static> {
         Circumstances {
             attempt: 1,
-            slice: 0,
+            waits: 0,
             age: Duration::ZERO,
             deadline: Duration::from_secs(3600),
             max_attempts: 0,
@@ -117,8 +117,8 @@ mod tests {
             (transient(None), old, dead(DeadLetterClass::Expired)),
             (later(0), now(), Settlement::Continue { tier: None }),
             (later(6), now(), Settlement::Continue { tier: Some(1) }),
-            (later(5), Circumstances { slice: 12, ..now() }, Settlement::Continue { tier: Some(1) }),
-            (later(5), Circumstances { slice: 999, ..now() }, Settlement::Continue { tier: Some(2) }),
+            (later(5), Circumstances { waits: 12, ..now() }, Settlement::Continue { tier: Some(1) }),
+            (later(5), Circumstances { waits: 999, ..now() }, Settlement::Continue { tier: Some(2) }),
             (later(5), old, dead(DeadLetterClass::Expired)),
         ];
         for (outcome, circumstances, expected) in table {

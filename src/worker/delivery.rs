@@ -98,7 +98,7 @@ fn outcome(result: Option<&Result<Product, Failure>>) -> Outcome {
 fn circumstances<'a>(context: &'a Context, history: &History) -> Circumstances<'a> {
     Circumstances {
         attempt: history.attempt,
-        slice: history.slice,
+        waits: history.waits,
         age: history.age(OffsetDateTime::now_utc()),
         deadline: context.deadline(),
         max_attempts: context.worker.max_attempts,

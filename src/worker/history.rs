@@ -12,6 +12,8 @@ use crate::rabbitmq::{Headers, Message};
 pub const ATTEMPT: &str = "x-replication-attempt";
 /// Continuations so far.
 pub const SLICE: &str = "x-replication-slice";
+/// Continuations in a row that had to wait for something.
+pub const WAITS: &str = "x-replication-waits";
 /// Files that were copied for it so far, by whichever worker.
 pub const COPIED_FILES: &str = "x-replication-copied-files";
 /// Their bytes.
@@ -37,12 +39,25 @@ pub struct History {
     pub attempt: u32,
     /// Continuations before it.
     pub slice: u32,
+    /// How many of them in a row, up to now, had to wait for something that was not ready.
+    pub waits: u32,
     /// When a worker first saw it.
     pub first_seen: OffsetDateTime,
     /// What earlier runs have copied. Lost with a worker that is killed: then it seems to have been there before.
     pub copied: CopyCount,
     exchange: String,
     key: String,
+}
+
+/// What lies behind a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Tries.
+    pub attempts: u32,
+    /// Continuations.
+    pub slices: u32,
+    /// Continuations in a row that had to wait.
+    pub waits: u32,
 }
 
 impl History {
@@ -60,6 +75,7 @@ impl History {
         Self {
             attempt: count(ATTEMPT).saturating_add(1),
             slice: count(SLICE),
+            waits: count(WAITS),
             first_seen: headers.get_text(FIRST_SEEN).and_then(parse_time).map_or(now, |seen| seen.min(now)),
             copied: CopyCount {
                 copied_files: large(COPIED_FILES),
@@ -82,10 +98,12 @@ impl History {
         Self { copied: run.after(self.copied), ..self.clone() }
     }
 
-    /// Writes what the next worker must know: how many `attempts` and `slices` lie behind the message now.
-    pub fn write(&self, headers: &mut Headers, attempts: u32, slices: u32, deadline: Duration) {
+    /// Writes what the next worker must know: the `counts` that lie behind the message now.
+    pub fn write(&self, headers: &mut Headers, counts: Counts, deadline: Duration) {
+        let Counts { attempts, slices, waits } = counts;
         headers.set(ATTEMPT, attempts);
         headers.set(SLICE, slices);
+        headers.set(WAITS, waits);
         headers.set(FIRST_SEEN, format_time(self.first_seen));
         let deadline = time::Duration::try_from(deadline).unwrap_or(time::Duration::MAX);
         headers.set(DEADLINE, format_time(self.first_seen.saturating_add(deadline)));

@@ -3,9 +3,9 @@
 use time::OffsetDateTime;
 
 use super::context::Context;
-use super::history::History;
+use super::history::{Counts, History};
 use crate::events::OutgoingEvent;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::rabbitmq::Message;
 
 /// Error texts in headers end here, in bytes.
@@ -35,7 +35,7 @@ pub fn event(context: &Context, event: &OutgoingEvent, cause: &Message) -> Lette
 pub fn split(context: &Context, event: &OutgoingEvent, cause: &Message, history: &History) -> Letter {
     let mut message = structured(event, cause);
     // The split is not a try of its own, and age counts from the first message.
-    history.write(&mut message.headers, 0, 0, context.deadline());
+    history.write(&mut message.headers, Counts::default(), context.deadline());
     Letter { exchange: context.topology.retry_exchange(), key: context.topology.now_key().to_owned(), message }
 }
 
@@ -100,12 +100,15 @@ fn described(
 ) -> Message {
     let mut message = Message { headers: original.headers.for_republishing(), ..original.clone() };
     let headers = &mut message.headers;
-    let (attempts, slices) = if attempt_used {
-        (history.attempt, history.slice)
-    } else {
-        (history.attempt - 1, history.slice.saturating_add(1))
+    let behind = Counts { attempts: history.attempt, slices: history.slice, waits: history.waits };
+    let goes_on = Counts { attempts: history.attempt - 1, slices: history.slice.saturating_add(1), ..behind };
+    let counts = match failure.kind {
+        _ if attempt_used => behind,
+        // It got on and only ran out of time: what it has to wait for next is new.
+        FailureKind::NeedsMoreTime { check_after } if check_after.is_zero() => Counts { waits: 0, ..goes_on },
+        _ => Counts { waits: history.waits.saturating_add(1), ..goes_on },
     };
-    history.write(headers, attempts, slices, context.deadline());
+    history.write(headers, counts, context.deadline());
     headers.set("x-replication-code", failure.code);
     headers.set("x-replication-error", shortened(&failure.message));
     headers.set("x-replication-worker", context.name.as_str());
