@@ -17,7 +17,7 @@ pub struct StorageTransport {
 }
 
 impl StorageTransport {
-    /// Builds the client. No redirects: a signed request must not wander. Bodies are left as the service stores them.
+    /// Builds the client. No redirects and no proxies from the environment: a signed request must not wander. Bodies are left as the service stores them.
     ///
     /// # Errors
     /// Permanent `http-client` when the client cannot be built, such as without any root certificate.
@@ -27,7 +27,8 @@ impl StorageTransport {
         let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
             .timeout(Duration::from_secs(settings.storage_timeout_seconds))
-            .redirect(reqwest::redirect::Policy::none());
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
         let builder = super::client::reach(builder, settings).map_err(|error| cannot().with_source(error))?;
         let client = builder.build().map_err(|error| cannot().with_source(error))?;
         Ok(Self { transport: Transport::new(Arc::new(client)), tries: settings.tries })

@@ -14,30 +14,29 @@ use crate::failure::Failure;
 pub struct Budget {
     ends: Option<Instant>,
     given_up_at: Option<Instant>,
+    overrun_at: Option<Instant>,
 }
 
 /// What ends so little time before its message is given up does not go on.
 const MARGIN: Duration = Duration::from_secs(5);
 
-impl Budget {
-    /// No end: for who waits for the job itself.
-    #[must_use]
-    pub fn unlimited() -> Self {
-        Self { ends: None, given_up_at: None }
-    }
+/// What overruns its slice by less is not stopped.
+const SHORTEST_OVERRUN: Duration = Duration::from_secs(60);
+/// When what was stopped is tried again.
+const OVERRUN_CHECK: Duration = Duration::from_secs(5);
 
+impl Budget {
     /// Ends after `slice`, or after `left`, the time that is left of the job's deadline, where that is less; then no other
     /// slice comes after it.
     #[must_use]
     pub fn of(slice: Duration, left: Duration) -> Self {
         let now = Instant::now();
-        Self { ends: now.checked_add(slice.min(left)), given_up_at: now.checked_add(left) }
-    }
-
-    /// The message itself is given up `time` from now.
-    #[must_use]
-    pub fn given_up_after(self, time: Duration) -> Self {
-        Self { given_up_at: Instant::now().checked_add(time), ..self }
+        let overrun = slice.saturating_add(slice.max(SHORTEST_OVERRUN));
+        Self {
+            ends: now.checked_add(slice.min(left)),
+            given_up_at: now.checked_add(left),
+            overrun_at: now.checked_add(overrun),
+        }
     }
 
     /// When it ends; `None`: never.
@@ -56,6 +55,15 @@ impl Budget {
     #[must_use]
     pub fn goes_on_after(&self, wait: Duration) -> bool {
         self.given_up_at.is_none_or(|end| Instant::now() + wait.saturating_add(MARGIN) < end)
+    }
+
+    /// Ends when a job has overrun its slice by as much again, and by a minute at least: something in it hangs. Then it is
+    /// stopped wherever it is, as at a shutdown.
+    pub(super) async fn overrun(self) -> Failure {
+        let Some(end) = self.overrun_at else { return std::future::pending().await };
+        tokio::time::sleep_until(end.into()).await;
+        let message = "the slice is long over and something still runs, so it was stopped";
+        Failure::needs_more_time("slice-overrun", message, OVERRUN_CHECK)
     }
 
     /// Whether it is spent.

@@ -21,7 +21,16 @@ pub fn is_dead(holder: &str) -> bool {
     let [at, space, pid, start] = words.as_slice() else { return false };
     let Ok(pid) = pid.parse::<u32>() else { return false };
     let can_tell = !at.is_empty() && !space.is_empty() && !start.is_empty();
-    can_tell && *at == machine() && *space == namespace() && started(pid).is_none_or(|now| now != *start)
+    can_tell
+        && *at == machine()
+        && *space == namespace()
+        && sees_others()
+        && started(pid).is_none_or(|now| now != *start)
+}
+
+/// Whether processes of other users are to be seen (Linux, proc(5), `hidepid`): the first one is root's.
+fn sees_others() -> bool {
+    fs::read("/proc/1/stat").is_ok()
 }
 
 /// New at every start of the machine (Linux, random(4)).

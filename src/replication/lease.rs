@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::holder;
@@ -63,19 +63,21 @@ impl Lease {
         loop {
             sleep(wait).await;
             let asked = Instant::now();
-            let kept = marker.renew().await;
+            let left = LASTS.saturating_sub(renewed.elapsed() + RENEW_AGAIN);
+            let kept = timeout(left, marker.renew()).await;
             let why = match kept {
-                Ok(true) => {
+                Ok(Ok(true)) => {
                     (renewed, wait) = (asked, RENEW_EVERY);
                     continue;
                 }
-                Ok(false) => "another worker has taken it over".to_owned(),
-                Err(failure) if renewed.elapsed() + RENEW_AGAIN < LASTS => {
+                Ok(Ok(false)) => "another worker has taken it over".to_owned(),
+                Ok(Err(failure)) if renewed.elapsed() + RENEW_AGAIN * 2 < LASTS => {
                     tracing::debug!(error = %failure, "lease not renewed, trying again");
                     wait = RENEW_AGAIN;
                     continue;
                 }
-                Err(failure) => failure.to_string(),
+                Ok(Err(failure)) => failure.to_string(),
+                Err(_) => "storage does not answer in time".to_owned(),
             };
             return Failure::needs_more_time(
                 "lease-lost",

@@ -23,12 +23,13 @@ pub use resolve::{Resolution, named_jobs, resolve};
 pub use sites::{AllSites, Site, SiteStorage, Sites};
 
 use std::future::Future;
+use std::pin::pin;
 
-use self::storage::Storage;
-
+use futures::FutureExt;
 use time::OffsetDateTime;
 use tracing::Instrument;
 
+use self::storage::Storage;
 use crate::failure::Failure;
 use crate::model::{Replicated, ReplicationJob, Timing};
 
@@ -48,12 +49,17 @@ pub async fn replicate(
         Ok(lease) => lease,
         Err(failure) => return storage.close(Err(failure), budget).await,
     };
-    let result = tokio::select! {
-        result = pipeline(job, sites, &storage, budget, progress) => result,
-        lost = lease.keep() => Err(lost.at_site(&sites.replica.name)),
+    let result = {
+        let mut lost = pin!(lease.keep().fuse());
+        let result = tokio::select! {
+            result = pipeline(job, sites, &storage, budget, progress) => result,
+            failure = &mut lost => Err(failure.at_site(&sites.replica.name)),
+            overrun = budget.overrun() => Err(overrun),
+        };
+        // With the lease in hand: who takes it next must find no locator that is about to be deleted.
+        let mut closing = pin!(storage.close(result, budget));
+        tokio::select! { result = &mut closing => result, _ = &mut lost => closing.await }
     };
-    // First: who takes the lease next must find no locator that is about to be deleted.
-    let result = storage.close(result, budget).await;
     lease.release().await;
     result
 }
