@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use testbed::amqp::Subscription;
 use testbed::emulator::{FaultAction, FaultRule};
 use testbed::storage::PutOptions;
 use time::OffsetDateTime;
 
-use crate::support::{World, ensure_one_replica, ensure_queues_empty, eventually, next_event};
+use crate::support::{Published, Worker, World, ensure_one_replica, ensure_queues_empty, eventually, next_event};
 
 /// Where the markers are.
 const STATE: &str = "stream-replicator-state";
@@ -18,13 +19,7 @@ const HELD: u64 = 600_000;
 
 #[tokio::test]
 async fn a_second_worker_waits_without_using_up_an_attempt() -> Result<()> {
-    let world = World::start().await?;
-    let first = world.worker().await?;
-    let mut events = world.events().await?;
-    let asset = world.encoded_asset("movie").await?;
-    hold_the_replica_asset(&world);
-    world.send_finished(&asset.id).await?;
-    is_held(&world).await?;
+    let (world, first, mut events, asset) = job_with_a_lease("").await?;
 
     let second = world.worker().await?;
     world.send_finished(&asset.id).await?;
@@ -48,13 +43,7 @@ async fn a_second_worker_waits_without_using_up_an_attempt() -> Result<()> {
 
 #[tokio::test]
 async fn a_killed_workers_lease_does_not_keep_the_next_one_waiting() -> Result<()> {
-    let world = World::start().await?;
-    let worker = world.worker().await?;
-    let mut events = world.events().await?;
-    let asset = world.encoded_asset("movie").await?;
-    hold_the_replica_asset(&world);
-    world.send_finished(&asset.id).await?;
-    is_held(&world).await?;
+    let (world, worker, mut events, asset) = job_with_a_lease("").await?;
     worker.kill().await?;
     world.emulator.clear_faults();
     assert_eq!(markers(&world, &asset.id).await?, 1, "the dead worker's marker");
@@ -70,14 +59,7 @@ async fn a_killed_workers_lease_does_not_keep_the_next_one_waiting() -> Result<(
 
 #[tokio::test]
 async fn what_goes_back_at_a_shutdown_is_free_for_the_next_worker() -> Result<()> {
-    let world = World::start().await?;
-    world.write_config(&["west", "east"], "[worker]\ngrace_seconds = 0\n")?;
-    let worker = world.worker().await?;
-    let mut events = world.events().await?;
-    let asset = world.encoded_asset("movie").await?;
-    hold_the_replica_asset(&world);
-    world.send_finished(&asset.id).await?;
-    is_held(&world).await?;
+    let (world, worker, mut events, asset) = job_with_a_lease("[worker]\ngrace_seconds = 0\n").await?;
     assert_eq!(worker.terminate().await?, Some(3));
     assert_eq!(markers(&world, &asset.id).await?, 0, "the lease was not given back");
     world.emulator.clear_faults();
@@ -118,13 +100,7 @@ async fn a_lease_held_elsewhere_is_waited_for() -> Result<()> {
 /// Somebody takes the lease away while the job runs: it stops, and goes on when it has the lease again.
 #[tokio::test]
 async fn a_lost_lease_stops_the_job() -> Result<()> {
-    let world = World::start().await?;
-    let worker = world.worker().await?;
-    let mut events = world.events().await?;
-    let asset = world.encoded_asset("movie").await?;
-    hold_the_replica_asset(&world);
-    world.send_finished(&asset.id).await?;
-    is_held(&world).await?;
+    let (world, worker, mut events, asset) = job_with_a_lease("").await?;
     world.storage("east")?.break_lease(STATE, &format!("east/west/{}", asset.id)).await?;
     worker.logs("lease-lost").await?;
     world.emulator.clear_faults();
@@ -196,15 +172,19 @@ async fn of_two_replicas_the_published_one_stays() -> Result<()> {
     ensure_queues_empty(&world).await
 }
 
-/// Stops every job when it makes the replica asset, with the lease in its hands.
-fn hold_the_replica_asset(world: &World) {
+/// A job that is stopped when it makes the replica asset, with the lease in its hands.
+async fn job_with_a_lease(settings: &str) -> Result<(World, Worker, Subscription, Published)> {
+    let world = World::start().await?;
+    world.write_config(&["west", "east"], settings)?;
+    let worker = world.worker().await?;
+    let events = world.events().await?;
+    let asset = world.encoded_asset("movie").await?;
     let rule = FaultRule::new(FaultAction::DelayMilliseconds(HELD)).on("POST", "Assets").of_account("eastmedia");
     world.emulator.fault(rule);
-}
-
-async fn is_held(world: &World) -> Result<()> {
-    let held = || async { Ok((world.emulator.delayed().iter().count() > 0).then_some(())) };
-    eventually("the held call", held).await
+    world.send_finished(&asset.id).await?;
+    let is_held = || async { Ok((world.emulator.delayed().iter().count() > 0).then_some(())) };
+    eventually("the held call", is_held).await?;
+    Ok((world, worker, events, asset))
 }
 
 /// How many markers of this asset there are.
