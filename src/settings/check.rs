@@ -102,6 +102,7 @@ fn broker(settings: &Settings) -> Vec<Problem> {
 fn site(site: &SiteSettings) -> Vec<(&'static str, String)> {
     let mut found = site.media.identity(site.cloud).err().unwrap_or_default();
     found.extend(site.media.api_root(site.cloud).err());
+    found.extend(site.media.wrong_hosts().map(|problem| ("media.allowed_hosts", problem)));
     if site.media.account.is_empty() {
         found.push(("media.account", "must not be empty".to_owned()));
     }
@@ -149,11 +150,12 @@ fn is_storage_account(name: &str) -> bool {
     (3..=24).contains(&name.len()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// A token of Entra ID names no account, so what is asked at one door by one principal is one account.
+/// A token of Entra ID names no account, so what is asked at one door by one principal is one account. Neither the path of
+/// the door nor an application's id knows upper from lower case; a tenant has several names, and the id is unique without it.
 fn shared_principals(settings: &Settings) -> Vec<Problem> {
     let asking = |site: &SiteSettings| {
-        let media = &site.media;
-        Some((media.tenant.clone()?, media.client_id.clone()?, media.api_root(site.cloud).ok()?))
+        let (client_id, door) = (site.media.client_id.as_ref()?, site.media.api_root(site.cloud).ok()?);
+        Some((client_id.to_ascii_lowercase(), door.origin(), door.path().to_ascii_lowercase()))
     };
     let sites: Vec<_> = settings.sites.iter().collect();
     let mut found = Vec::new();

@@ -93,6 +93,23 @@ impl MediaSettings {
         let url = Url::parse(&cloud.account_api_url(&self.account, region));
         url.map_err(|_| ("media.region", "makes no address: set media.api_url".to_owned()))
     }
+
+    /// What is wrong with each of `allowed_hosts` that no address can ever match.
+    pub(super) fn wrong_hosts(&self) -> impl Iterator<Item = String> {
+        self.allowed_hosts.iter().filter_map(|text| {
+            let text = text.to_ascii_lowercase();
+            let url = Url::parse(&format!("https://{}", text.rsplit("://").next().unwrap_or_default())).ok();
+            let host = url.as_ref().and_then(Url::host_str).filter(|host| !host.contains('*'));
+            let Some((url, host)) = url.as_ref().zip(host) else {
+                return Some("has an item that is no host: write it as host or host:port".to_owned());
+            };
+            if text == host || text == format!("{host}:{}", url.port_or_known_default().unwrap_or_default()) {
+                return None;
+            }
+            let instead = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+            Some(format!("must hold host or host:port and nothing else: write '{instead}'"))
+        })
+    }
 }
 
 fn is_label(text: &str) -> bool {

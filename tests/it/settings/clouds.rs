@@ -200,8 +200,16 @@ fn one_principal_for_two_accounts_needs_doors_that_tell_them_apart() -> Result<(
         GOOD.replace("key = \" 0075 \"", &format!("{PRINCIPAL}\n{west}"))
             .replace(EAST_KEY, &format!("{principal}\n{east}"))
     };
-    for (west, east) in [("", ""), ("api_url = 'd.example'", "api_url = 'd.example/api'")] {
-        let error = problem(&both(west, east, "app"))?;
+    let door = |url: &str| format!("api_url = '{url}'");
+    let other_case = (door("https://d.example/api/"), door("https://D.example/API/"), "App");
+    let other_tenant = ("tenant = ' t.example '", "tenant = '11111111-2222-3333-4444-555555555555'");
+    for (west, east, client_id) in
+        [(String::new(), String::new(), "app"), (door("d.example"), door("d.example/api"), "app"), other_case]
+    {
+        let error = problem(&both(&west, &east, client_id))?;
+        assert!(error.starts_with("sites.west.media.region: is missing") && error.contains("'east'"), "{error}");
+        // The domain of a tenant at one site, its id at the other.
+        let error = problem(&both(&west, &east, client_id).replacen(other_tenant.0, other_tenant.1, 1))?;
         assert!(error.starts_with("sites.west.media.region: is missing") && error.contains("'east'"), "{error}");
     }
     for (west, east, client_id) in [("region = 'a'", "region = 'a'", "app"), ("region = 'a'", "", "app"), ("", "", "b")]
@@ -286,5 +294,30 @@ fn a_file_of_authorities_is_looked_at_when_the_settings_are_loaded() -> Result<(
     }
     std::fs::write(file.path(), TEST_CERTIFICATE_PEM)?;
     assert_eq!(load_text(&text, &[])??.http.extra_roots().map_err(anyhow::Error::msg)?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn an_allowed_host_that_can_never_match_is_refused_and_told_how_to_write_it() -> Result<()> {
+    let with = |hosts: &str| text("global", &format!("{EAST_KEY}\nallowed_hosts = [{hosts}]"));
+    for (host, instead) in [
+        ("https://clu.example/", "write 'clu.example'"),
+        ("http://clu.example", "write 'clu.example'"),
+        ("Clu.example:8443/api", "write 'clu.example:8443'"),
+        ("https://u:hunter2@clu.example", "write 'clu.example'"),
+        ("clu.example:", "write 'clu.example'"),
+        ("clu.example?a=b", "write 'clu.example'"),
+        ("bücher.example", "write 'xn--bcher-kva.example'"),
+        ("127.1", "write '127.0.0.1'"),
+        ("::1", "write it as host or host:port"),
+        ("*.example", "write it as host or host:port"),
+        ("https://", "write it as host or host:port"),
+    ] {
+        let error = problem(&with(&format!("'good.example', '{host}'")))?;
+        assert!(error.starts_with("sites.east.media.allowed_hosts: ") && error.contains(instead), "{host}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let good = "'clu.example', ' CLU.example:8443', '10.0.0.7:443', 'clu.example:80', 'localhost', '[::1]', '[::1]:9'";
+    load_text(&with(good), &[])??;
     Ok(())
 }
