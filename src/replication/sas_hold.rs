@@ -1,9 +1,10 @@
-//! Who in this process works with which SAS locator: the last to go deletes it.
+//! Who in this process works with which SAS locator: the last to go deletes it, or the next where it is dead.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -11,6 +12,9 @@ use super::sites::Site;
 use crate::failure::Failure;
 use crate::media_service::ams_v2::{SasLocator, SasPurpose};
 use crate::model::SiteName;
+
+/// A locator made later by more than this is another one, for dates come back rounded.
+const ROUNDING: time::Duration = time::Duration::seconds(1);
 
 /// The SAS locators that jobs of this process work with.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,8 @@ type Key = (SiteName, String, SasPurpose);
 #[derive(Debug, Default)]
 struct Uses {
     jobs: AtomicUsize,
+    /// Storage refuses it: whoever goes next deletes it, and the others make it anew.
+    is_dead: AtomicBool,
     /// Held while it is made or deleted, so that nobody finds what somebody is about to delete.
     calls: tokio::sync::Mutex<()>,
 }
@@ -38,6 +44,16 @@ impl SasUses {
         let locator = Locator { site: Arc::clone(site), asset_id: asset_id.to_owned(), purpose, uses };
         SasHold(Arc::new(Held { locator, closing: closing.clone(), is_over: AtomicBool::new(false) }))
     }
+}
+
+/// What has become of a SAS locator that storage refuses.
+pub enum Fate {
+    /// Somebody has deleted it.
+    Deleted,
+    /// Somebody has made another in its place.
+    MadeAnew,
+    /// It is there: the next job to go deletes it.
+    Condemned,
 }
 
 /// One job's part in a SAS locator. Given back in the background when it is dropped.
@@ -75,13 +91,22 @@ impl SasHold {
         .await
     }
 
-    /// The locator as it is now; `None` when somebody has deleted it.
+    /// What has become of the locator that was made at `made_at`, which storage refuses although it is old enough.
     ///
     /// # Errors
     /// As every call.
-    pub async fn find(&self) -> Result<Option<SasLocator>, Failure> {
-        let Locator { site, asset_id, purpose, .. } = &self.0.locator;
-        site.media.find_sas_locator(asset_id, *purpose).await
+    pub async fn condemn(&self, made_at: OffsetDateTime) -> Result<Fate, Failure> {
+        let Locator { site, asset_id, purpose, uses } = &self.0.locator;
+        // So that nobody condemns what somebody has deleted since.
+        let _calls = uses.calls.lock().await;
+        Ok(match site.media.find_sas_locator(asset_id, *purpose).await? {
+            None => Fate::Deleted,
+            Some(found) if found.made_at - made_at > ROUNDING => Fate::MadeAnew,
+            Some(_) => {
+                uses.is_dead.store(true, Ordering::SeqCst);
+                Fate::Condemned
+            }
+        })
     }
 
     /// Ends this job's part and leaves the locator for the next slice.
@@ -91,7 +116,7 @@ impl SasHold {
         }
     }
 
-    /// Ends this job's part; the last one deletes the locator, whoever made it. Goes on in the background when the job is
+    /// Ends this job's part; the last one deletes the locator, whoever made it, and a dead one the first. Goes on in the background when the job is
     /// stopped meanwhile.
     ///
     /// # Errors
@@ -123,10 +148,13 @@ impl SasHold {
 impl Locator {
     async fn leave(&self) -> Result<(), Failure> {
         let _calls = self.uses.calls.lock().await;
-        if self.uses.jobs.fetch_sub(1, Ordering::SeqCst) > 1 {
+        let is_last = self.uses.jobs.fetch_sub(1, Ordering::SeqCst) == 1;
+        if !is_last && !self.uses.is_dead.load(Ordering::SeqCst) {
             return Ok(());
         }
-        self.site.media.delete_sas_locators(&self.asset_id, self.purpose).await
+        self.site.media.delete_sas_locators(&self.asset_id, self.purpose).await?;
+        self.uses.is_dead.store(false, Ordering::SeqCst);
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use super::budget::Budget;
-use super::sas_hold::SasHold;
+use super::sas_hold::{Fate, SasHold};
 use super::sites::{Site, SiteStorage, Sites};
 use crate::blob_store::Container;
 use crate::failure::{Failure, FailureKind};
@@ -17,8 +17,6 @@ use crate::model::{Asset, AssetMark, ReplicationJob};
 
 /// How long a new locator may be refused: it takes 30 to 40 s to get through to storage (contract ams-v2, section 4.4).
 const LAG: time::Duration = time::Duration::minutes(10);
-/// A locator made later by more than this is another one, for dates come back rounded.
-const ROUNDING: time::Duration = time::Duration::seconds(1);
 /// When to look again meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long a job that has failed waits for its locators to be deleted; they are deleted in the background after that.
@@ -204,13 +202,11 @@ impl<'a> Storage<'a> {
         if !is_denied {
             return failure;
         }
-        match hold.find().await {
-            Ok(None) => not_yet("was deleted meanwhile by another run"),
-            Ok(Some(found)) if found.made_at - locator.made_at > ROUNDING => {
-                not_yet("was made anew meanwhile by another run")
-            }
+        match hold.condemn(locator.made_at).await {
+            Ok(Fate::Deleted) => not_yet("was deleted meanwhile by another run"),
+            Ok(Fate::MadeAnew) => not_yet("was made anew meanwhile by another run"),
             Err(other) => other,
-            Ok(Some(_)) => {
+            Ok(Fate::Condemned) => {
                 let message = format!("SAS locator {name}, made at {}, is refused: {failure}", locator.made_at);
                 in_place(Failure::transient("sas-refused", message).with_hint(
                     "the next try makes a new one; a roll of the storage account's key makes every SAS locator useless, and \

@@ -9,7 +9,7 @@ use testbed::proxy::{Fault, FaultProxy, Rule};
 use testbed::storage::StoredPolicy;
 use time::{Duration, OffsetDateTime};
 
-use super::scene::{client, ensure_none_left, made, plant, world_behind_proxy};
+use super::scene::{client, ensure_none_left, made, names, plant, world_behind_proxy, world_of_sites_behind_proxy};
 use crate::support::{Worker, World, container_of, ensure_one_replica, ensure_queues_empty, eventually, next_event};
 
 /// Copies one after the other, so that a fault meets one.
@@ -124,6 +124,41 @@ async fn an_old_locator_that_is_refused_is_made_anew_and_costs_an_attempt() -> R
     assert_eq!(made(&world, "west"), 1, "anew");
     ensure_none_left(&world)?;
     ensure_one_replica(&world, &asset.id).await.map(drop)
+}
+
+#[tokio::test]
+async fn an_old_locator_that_is_refused_is_deleted_although_another_job_of_the_process_holds_it() -> Result<()> {
+    let sites = ["west", "east", "north"];
+    let (world, proxy) = world_of_sites_behind_proxy(&sites, ONE_BY_ONE).await?;
+    let asset = world.encoded_asset("movie").await?;
+    let leftover = plant(&world, "west", &asset.id, SasPurpose::Read).await?;
+    age(&world, "west", &leftover.id.to_ams_v2())?;
+    world.emulator.clear_requests();
+    // Both jobs have listed the source by then.
+    let held = |set: &str, account: &str| {
+        let hold = FaultRule::new(FaultAction::DelayMilliseconds(600_000));
+        world.emulator.fault(hold.on("POST", set).of_account(account));
+    };
+    held("Assets", "eastmedia");
+    held("Assets", "northmedia");
+    let worker = world.worker().await?;
+    let mut events = world.events().await?;
+    world.send_finished(&asset.id).await?;
+    let both = || async { Ok((world.emulator.delayed().iter().count() == 2).then_some(())) };
+    eventually("both jobs at their replicas", both).await.with_context(|| worker.log())?;
+
+    // One of them finds out that it is dead while the other is busy elsewhere.
+    held("Locators", "northmedia");
+    let fault = proxy.fault(refused_source().path("/east/").times(2));
+    world.emulator.release_delayed();
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(fault.hits(), 2, "{}", worker.log());
+    assert_eq!(event["data"]["attempts"], 2, "{}", worker.log());
+    assert_eq!(made(&world, "west"), 1, "anew, for the next try");
+    world.emulator.release_delayed();
+    next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(names(&world, &sites), Vec::<String>::new());
+    Ok(())
 }
 
 #[tokio::test]

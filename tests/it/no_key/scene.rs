@@ -39,11 +39,16 @@ pub async fn world_without_keys(more: &str) -> Result<World> {
 
 /// The same with a proxy before storage.
 pub async fn world_behind_proxy(more: &str) -> Result<(World, FaultProxy)> {
-    let world = World::start().await?;
+    world_of_sites_behind_proxy(&["west", "east"], more).await
+}
+
+/// The same with these sites, the first being the source.
+pub async fn world_of_sites_behind_proxy(sites: &[&str], more: &str) -> Result<(World, FaultProxy)> {
+    let world = World::with_sites(sites).await?;
     let azurite = world.azurite().socket_addrs(|| None)?;
     let proxy = FaultProxy::start(*azurite.first().context("azurite has no address")?).await?;
-    world.write_config_with_blob_url(&["west", "east"], more, proxy.url())?;
-    remove_keys(&world, &["west", "east"])?;
+    world.write_config_with_blob_url(sites, more, proxy.url())?;
+    remove_keys(&world, sites)?;
     Ok((world, proxy))
 }
 
