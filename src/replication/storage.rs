@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
+use tracing::Instrument;
 
 use super::budget::Budget;
 use super::sas_hold::{Fate, SasHold};
@@ -95,10 +96,10 @@ impl<'a> Storage<'a> {
     ///
     /// # Errors
     /// The job's own failure, told as what it is where a locator is behind it; transient `sas-locator-left` where all is
-    /// done and a locator cannot be deleted.
+    /// done, a locator cannot be deleted, and another try may do it.
     pub async fn close<T>(self, result: Result<T, Failure>, budget: Budget) -> Result<T, Failure> {
         let failure = match result {
-            Ok(done) => return self.release().await.map(|()| done),
+            Ok(done) => return self.release(budget).await.map(|()| done),
             Err(failure) => self.explain(failure).await,
         };
         match failure.kind {
@@ -110,27 +111,33 @@ impl<'a> Storage<'a> {
         Err(failure)
     }
 
-    async fn release(&self) -> Result<(), Failure> {
+    async fn release(&self, budget: Budget) -> Result<(), Failure> {
         for side in [&self.source, &self.replica] {
             let Some(hold) = side.take_hold() else { continue };
             let name = hold.name();
-            hold.release().await.map_err(|failure| {
-                let message = format!("all is replicated, but SAS locator {name} cannot be deleted: {failure}");
-                Failure::transient("sas-locator-left", message)
-                    .with_hint(
-                        "the next try deletes it and announces the replica; look at the media service if it goes on",
-                    )
-                    .with_retry_after(failure.retry_after())
-                    .at_site(&side.site.name)
-                    .at_step("delete_sas_locators")
-            })?;
+            let Err(failure) = hold.release().await else { continue };
+            let wait = failure.retry_after();
+            if !failure.is_transient() || !budget.goes_on_after(wait.unwrap_or_default()) {
+                // What is replicated is announced all the same: the locator ends by itself.
+                tell_left(&name, &failure);
+                continue;
+            }
+            let message = format!("all is replicated, but SAS locator {name} cannot be deleted: {failure}");
+            return Err(Failure::transient("sas-locator-left", message)
+                .with_hint("the next try deletes it and announces the replica; look at the media service if it goes on")
+                .with_retry_after(wait)
+                .at_site(&side.site.name)
+                .at_step("delete_sas_locators"));
         }
         Ok(())
     }
 
     /// Deletes what this slice of the job has opened, and what earlier ones have left that this one did not come to.
     pub async fn sweep(&self) {
-        let all = async { futures::join!(self.sweep_source(), self.sweep_replica()) };
+        let (source, replica) = (self.sweep_source(), self.sweep_replica());
+        // In a task of its own: it is done, however long it takes and whoever stops waiting for it.
+        let all = async { futures::join!(source, replica) };
+        let all = self.sites.closing.spawn(all.in_current_span());
         if tokio::time::timeout(PATIENCE, all).await.is_err() {
             tracing::warn!(
                 asset = self.job.asset_id,
@@ -139,31 +146,39 @@ impl<'a> Storage<'a> {
         }
     }
 
-    async fn sweep_source(&self) {
-        if self.source.needs_locators() {
-            let hold = self.source.take_hold().unwrap_or_else(|| self.hold(&self.source, &self.job.asset_id));
-            release_or_tell(hold).await;
+    fn sweep_source(&self) -> impl Future<Output = ()> + use<> {
+        let side = &self.source;
+        let opened = || side.take_hold().unwrap_or_else(|| self.hold(side, &self.job.asset_id));
+        let hold = side.needs_locators().then(opened);
+        async {
+            if let Some(hold) = hold {
+                release_or_tell(hold).await;
+            }
         }
     }
 
-    async fn sweep_replica(&self) {
-        if !self.replica.needs_locators() {
-            return;
-        }
-        if let Some(hold) = self.replica.take_hold() {
-            return release_or_tell(hold).await;
-        }
+    fn sweep_replica(&self) -> impl Future<Output = ()> + use<> {
+        let (needs_locators, opened) = (self.replica.needs_locators(), self.replica.take_hold());
         let mark = AssetMark { source: self.job.source.clone(), asset_id: self.job.asset_id.clone() };
-        match self.replica.site.media.find_replica_assets(&mark).await {
-            Ok(ids) => {
-                for id in ids {
-                    release_or_tell(self.hold(&self.replica, &id)).await;
-                }
+        let sites = self.sites.clone();
+        async move {
+            if !needs_locators {
+                return;
             }
-            Err(failure) => {
-                let site = &self.replica.site.name;
-                tracing::warn!(%site, asset = self.job.asset_id, error = %failure,
-                    "cannot look whether an earlier try has left a SAS locator at the replica");
+            if let Some(hold) = opened {
+                return release_or_tell(hold).await;
+            }
+            let Sites { replica, sas_uses, closing, .. } = &sites;
+            match replica.media.find_replica_assets(&mark).await {
+                Ok(ids) => {
+                    for id in ids {
+                        release_or_tell(sas_uses.hold(replica, &id, SasPurpose::Write, closing)).await;
+                    }
+                }
+                Err(failure) => {
+                    tracing::warn!(site = %replica.name, asset = mark.asset_id, error = %failure,
+                        "cannot look whether an earlier try has left a SAS locator at the replica");
+                }
             }
         }
     }
@@ -220,7 +235,11 @@ impl<'a> Storage<'a> {
 async fn release_or_tell(hold: SasHold) {
     let name = hold.name();
     if let Err(failure) = hold.release().await {
-        tracing::warn!(locator = name, error = %failure,
-            "SAS locator not deleted; the next run of this asset deletes it, or delete it by hand");
+        tell_left(&name, &failure);
     }
+}
+
+fn tell_left(name: &str, failure: &Failure) {
+    tracing::warn!(locator = name, error = %failure,
+        "SAS locator not deleted; the next run of this asset deletes it, or delete it by hand");
 }

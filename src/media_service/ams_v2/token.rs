@@ -27,7 +27,21 @@ pub struct Tokens {
     http: HttpClient,
     identity: Identity,
     /// Held while a token is fetched, so that one task fetches and the others wait for what it gets.
-    cached: Mutex<Option<Token>>,
+    cached: Mutex<Cached>,
+}
+
+#[derive(Default)]
+struct Cached {
+    token: Option<Token>,
+    /// When the last fetch failed, and how: the answer for all who waited for it.
+    failed: Option<(Instant, CallError)>,
+}
+
+impl Cached {
+    /// How a fetch has failed since `asked_at`. Where the door hangs, they would else try it one after the other.
+    fn failed_since(&self, asked_at: Instant) -> Option<CallError> {
+        self.failed.as_ref().filter(|(at, _)| *at >= asked_at).map(|(_, error)| copy_of(error))
+    }
 }
 
 struct Token {
@@ -45,7 +59,7 @@ struct Answer {
 
 impl Tokens {
     pub fn new(site: SiteName, http: HttpClient, identity: Identity) -> Self {
-        Self { site, http, identity, cached: Mutex::new(None) }
+        Self { site, http, identity, cached: Mutex::default() }
     }
 
     pub fn identity(&self) -> &Identity {
@@ -54,33 +68,49 @@ impl Tokens {
 
     /// A token that is valid for some time yet.
     pub async fn get(&self) -> Result<Secret, CallError> {
+        let asked_at = Instant::now();
         let mut cached = self.cached.lock().await;
-        if let Some(token) = cached.as_ref().filter(|token| Instant::now() < token.renew_at) {
+        if let Some(token) = cached.token.as_ref().filter(|token| Instant::now() < token.renew_at) {
             return Ok(token.text.clone());
         }
-        match self.fetch().await {
-            Ok(token) => Ok(cached.insert(token).text.clone()),
-            Err(error) => {
-                match cached.as_mut().filter(|token| Instant::now() < token.ends_at && error.failure.is_transient()) {
-                    Some(old) => {
-                        tracing::warn!(site = %self.site, error = %error.failure, "token not renewed, the old one is used");
-                        old.renew_at = Instant::now() + PATIENCE;
-                        Ok(old.text.clone())
-                    }
-                    None => Err(error),
-                }
+        let error = match self.fetch_into(&mut cached, asked_at).await {
+            Ok(text) => return Ok(text),
+            Err(error) => error,
+        };
+        let is_of_use = |token: &&mut Token| Instant::now() < token.ends_at && error.failure.is_transient();
+        match cached.token.as_mut().filter(is_of_use) {
+            Some(old) => {
+                tracing::warn!(site = %self.site, error = %error.failure, "token not renewed, the old one is used");
+                old.renew_at = Instant::now() + PATIENCE;
+                Ok(old.text.clone())
             }
+            None => Err(error),
         }
     }
 
     /// A token other than `refused`, which the service would not take.
     pub async fn renew(&self, refused: &Secret) -> Result<Secret, CallError> {
+        let asked_at = Instant::now();
         let mut cached = self.cached.lock().await;
-        match cached.as_ref() {
+        match cached.token.as_ref() {
             Some(token) if token.text.expose() != refused.expose() => Ok(token.text.clone()),
             _ => {
-                *cached = None;
-                Ok(cached.insert(self.fetch().await?).text.clone())
+                cached.token = None;
+                self.fetch_into(&mut cached, asked_at).await
+            }
+        }
+    }
+
+    /// A new token, or the failure of the fetch that the caller has waited for.
+    async fn fetch_into(&self, cached: &mut Cached, asked_at: Instant) -> Result<Secret, CallError> {
+        if let Some(error) = cached.failed_since(asked_at) {
+            return Err(error);
+        }
+        match self.fetch().await {
+            Ok(token) => Ok(cached.token.insert(token).text.clone()),
+            Err(error) => {
+                cached.failed = Some((Instant::now(), copy_of(&error)));
+                Err(error)
             }
         }
     }
@@ -115,6 +145,14 @@ impl Tokens {
         let ends_at = before + life;
         Ok(Token { text: Secret::new(&answer.access_token), renew_at: ends_at - MARGIN.min(life / 2), ends_at })
     }
+}
+
+/// All but the cause behind it, which only one can have.
+fn copy_of(error: &CallError) -> CallError {
+    let of = &error.failure;
+    let mut failure = Failure::transient(of.code, of.message.as_ref());
+    (failure.kind, failure.hint, failure.step, failure.site) = (of.kind, of.hint.clone(), of.step, of.site.clone());
+    CallError { failure, ..*error }
 }
 
 /// What `expires_in` says, else what the token itself says in `ExpiresOn` (unix seconds).

@@ -1,6 +1,6 @@
 //! Tokens, redirects, repetition and paging.
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use stream_replicator::failure::FailureKind;
 use stream_replicator::model::LocatorId;
 use stream_replicator::settings::Secret;
@@ -44,6 +44,26 @@ async fn a_busy_token_door_is_asked_again() {
     world.emulator.fault(FaultRule::status(503).at(DoorKind::Acs).times(2));
     world.client(WEST).unwrap().verify_reachable().await.unwrap();
     assert_eq!(world.requests_at(DoorKind::Acs), 3);
+}
+
+#[tokio::test]
+async fn one_failure_of_the_token_door_answers_all_who_waited_for_it() {
+    let world = World::start().await.unwrap();
+    let client = world.client_that_tries(WEST, 1).unwrap();
+    world.emulator.fault(FaultRule::status(503).at(DoorKind::Acs).times(100));
+    let calls = (0..8).map(|_| client.find_asset("nb:cid:UUID:none"));
+    let failures: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap_err).collect();
+    let first = failures[0].to_string();
+    for failure in &failures {
+        assert_eq!((failure.code, failure.is_transient()), ("media-service-busy", true), "{failure}");
+        assert_eq!((failure.site.as_ref().map(|site| site.as_str()), failure.to_string()), (Some(WEST), first.clone()));
+    }
+    assert_eq!(world.requests_at(DoorKind::Acs), 1);
+
+    client.verify_reachable().await.unwrap_err();
+    assert_eq!(world.requests_at(DoorKind::Acs), 2, "who comes later asks again");
+    world.emulator.clear_faults();
+    client.verify_reachable().await.unwrap();
 }
 
 #[tokio::test]

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use stream_replicator::media_service::ams_v2::SasPurpose;
 use testbed::amqp::Received;
-use testbed::emulator::{FaultAction, FaultRule, Set};
+use testbed::emulator::{FaultAction, FaultBody, FaultRule, Set};
 use testbed::proxy::{Action, Fault, Rule};
 use testbed::storage::PutOptions;
 
 use super::scene::{READ, WRITE, client, ensure_none_left, made, names, plant, signatures};
 use super::scene::{world_behind_proxy, world_without_keys};
-use crate::support::{Worker, World, container_of, ensure_one_replica, eventually, media, next_event};
+use crate::support::{
+    Worker, World, container_of, ensure_one_replica, ensure_queues_empty, eventually, media, next_event,
+};
 
 /// In seconds.
 const DAY: u64 = 86_400;
@@ -43,6 +45,14 @@ async fn begun_replica(world: &World, asset_id: &str) -> Result<String> {
 async fn is_met(fault: &Fault, worker: &Worker) -> Result<()> {
     let met = || async { Ok((fault.hits() > 0).then_some(())) };
     eventually("the fault", met).await.with_context(|| worker.log())
+}
+
+/// That a warning names the locator that is left.
+fn is_told(worker: &Worker, uuid: &str) -> Result<()> {
+    let log = worker.log();
+    let mut lines = log.lines().filter(|line| line.contains("SAS locator not deleted") && line.contains("WARN"));
+    ensure!(lines.any(|line| line.contains(uuid)), "{uuid} is not told: {log}");
+    Ok(())
 }
 
 #[tokio::test]
@@ -141,9 +151,7 @@ async fn given_up_while_the_source_cannot_even_be_asked() -> Result<()> {
     world.emulator.make_unavailable("west");
     letter(&world, &worker, "exhausted", "media-service-busy").await?;
     assert_eq!(names(&world, &["west", "east"]), [READ], "nothing can be deleted at a source that is down");
-    let left = signatures(&world, "west").remove(0);
-    let line = worker.log().lines().find(|line| line.contains("SAS locator not deleted")).map(str::to_owned);
-    assert!(line.is_some_and(|line| line.contains("WARN") && line.contains(&left.uuid)), "{}", worker.log());
+    is_told(&worker, &signatures(&world, "west").remove(0).uuid)?;
 
     // The message is replayed when the source is back.
     world.emulator.bring_up("west").await?;
@@ -168,6 +176,56 @@ async fn done_but_for_a_locator_that_cannot_be_deleted_at_first() -> Result<()> 
     assert!(worker.log().contains("sas-locator-left"), "{}", worker.log());
     ensure_none_left(&world)?;
     ensure_one_replica(&world, &asset.id).await.map(drop)
+}
+
+#[tokio::test]
+async fn done_but_for_a_locator_that_can_never_be_deleted() -> Result<()> {
+    let world = world_without_keys("[http]\ntries = 1\n").await?;
+    let refused = FaultRule::status(403).on("DELETE", "Locators").of_account("westmedia");
+    world.emulator.fault(refused.times(100));
+    let worker = world.worker().await?;
+    let mut events = world.events().await?;
+    let asset = world.encoded_asset("movie").await?;
+    world.send_finished(&asset.id).await?;
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(event["data"]["attempts"], 1);
+    assert_eq!(names(&world, &["west", "east"]), [READ], "the other one is deleted");
+    is_told(&worker, &signatures(&world, "west").remove(0).uuid)?;
+    assert!(!worker.log().contains("sas-locator-left"), "{}", worker.log());
+    assert_eq!(worker.terminate().await?, Some(0));
+    ensure_queues_empty(&world).await
+}
+
+#[tokio::test]
+async fn done_but_for_a_locator_that_cannot_be_deleted_in_time() -> Result<()> {
+    // The next try would come when the message's time is over.
+    let world = world_without_keys("[worker]\njob_deadline_seconds = 300\n").await?;
+    let body = FaultBody::Empty;
+    let busy = FaultAction::Answer { status: 503, body, retry_after_seconds: Some(600) };
+    world.emulator.fault(FaultRule::new(busy).on("DELETE", "Locators").of_account("eastmedia").times(100));
+    let worker = world.worker().await?;
+    let mut events = world.events().await?;
+    let asset = world.encoded_asset("movie").await?;
+    world.send_finished(&asset.id).await?;
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!(event["data"]["attempts"], 1);
+    assert_eq!(names(&world, &["west", "east"]), [WRITE]);
+    is_told(&worker, &signatures(&world, "east").remove(0).uuid)
+}
+
+#[tokio::test]
+async fn stopped_while_leftovers_are_looked_for() -> Result<()> {
+    let world = world_without_keys("[worker]\ngrace_seconds = 0\n").await?;
+    let encrypted = world.site("west").create_asset("encrypted", 1).await?;
+    begun_replica(&world, &encrypted).await?;
+    let worker = world.worker().await?;
+    let slow = FaultRule::new(FaultAction::DelayMilliseconds(1500)).on("GET", "Assets").of_account("eastmedia");
+    world.emulator.fault(slow);
+    world.send_finished(&encrypted).await?;
+    let asked = || async { Ok(world.emulator.delayed().iter().next().is_some().then_some(())) };
+    eventually("the search", asked).await.with_context(|| worker.log())?;
+    assert_eq!(worker.terminate().await?, Some(3));
+    ensure_none_left(&world)
 }
 
 #[tokio::test]
