@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
@@ -13,9 +12,8 @@ use azure_storage_blob::models::{
     BlockBlobClientUploadBlobFromUrlOptions, CopyStatus,
 };
 
+use super::blob_copy::{BlobCopy, CopyOptions, CopyState};
 use super::classify::Refusal;
-use super::pending::CopyState;
-use super::sas::Grant;
 use super::{Container, retry};
 use crate::failure::Failure;
 use crate::model::{Blob, METADATA_SOURCE_ETAG};
@@ -24,17 +22,6 @@ use crate::model::{Blob, METADATA_SOURCE_ETAG};
 const PUT_FROM_URL_MAX_BYTES: u64 = 5000 * 1024 * 1024;
 /// Largest source of a synchronous Copy Blob (Azure Blob REST, "Copy Blob From URL").
 const SYNC_COPY_MAX_BYTES: u64 = 256 * 1024 * 1024;
-
-/// What is known before a copy, and how long it may take.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CopyOptions {
-    /// The listing shows a copy under way onto this blob: it is looked at before another one is begun.
-    pub is_pending: bool,
-    /// Until when a copy that the service makes in its own time is waited for; `None`: as long as it takes.
-    pub until: Option<Instant>,
-    /// Whether one that still runs then is aborted, because nobody will come back for it.
-    pub is_last_chance: bool,
-}
 
 impl Container {
     /// Copies `blob`, in the version that `source` listed, with its headers and metadata, and waits until it is done.
@@ -84,14 +71,6 @@ impl Operation {
             Self::AsyncCopy => None,
         }
     }
-}
-
-/// One blob on its way.
-pub(super) struct BlobCopy<'a> {
-    pub(super) target: &'a Container,
-    pub(super) source: &'a Container,
-    pub(super) blob: &'a Blob,
-    pub(super) options: CopyOptions,
 }
 
 impl BlobCopy<'_> {
@@ -190,25 +169,10 @@ impl BlobCopy<'_> {
         Ok(CopyState::started(started.copy_id()?, started.copy_status()?))
     }
 
-    pub(super) fn write(&self) -> Grant<'_> {
-        Grant::Write(&self.blob.name)
-    }
-
-    fn source_url(&self) -> azure_core::Result<String> {
-        Ok(self.source.url(Grant::Read(&self.blob.name))?.into())
-    }
-
     /// Any metadata in the request replaces all of the source's, so all of it is sent.
     fn metadata(&self) -> HashMap<String, String> {
         let ours = (METADATA_SOURCE_ETAG.to_owned(), self.blob.etag.clone());
         self.blob.metadata.clone().into_iter().chain([ours]).collect()
-    }
-
-    pub(super) fn doing(&self) -> String {
-        format!(
-            "copying blob '{}' from container '{}' of {} to container '{}' of {}",
-            self.blob.name, self.source.name, self.source.account.site, self.target.name, self.target.account.site
-        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! Storage accounts: listing containers and copying blobs on the server side. The only room that names Azure's blob SDK.
 
+mod blob_copy;
 mod classify;
 mod container;
 mod copy;
@@ -18,8 +19,8 @@ use std::time::Duration;
 use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
 use futures::TryStreamExt;
 
+pub use blob_copy::CopyOptions;
 pub use container::Container;
-pub use copy::CopyOptions;
 pub use lease::{Acquired, LEASE_SECONDS, Marker};
 pub use sas_storage::SasStorage;
 

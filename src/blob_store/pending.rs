@@ -3,42 +3,19 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use azure_storage_blob::models::{BlobClientGetPropertiesResultHeaders, CopyStatus};
+use azure_storage_blob::models::CopyStatus;
 use percent_encoding::percent_decode_str;
 use tokio::time::sleep;
 use url::Url;
 
+use super::blob_copy::{BlobCopy, CopyState};
 use super::classify::{CHECK_COPY_AFTER, Refusal, harmless};
-use super::copy::BlobCopy;
 use super::retry;
 use super::sas::Grant;
 use crate::failure::Failure;
-use crate::model::METADATA_SOURCE_ETAG;
 
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// The last copy onto a blob (the `x-ms-copy-*` headers of Get Blob Properties, Azure Blob REST).
-#[derive(Debug, Default)]
-pub(super) struct CopyState {
-    copy_id: Option<String>,
-    status: Option<CopyStatus>,
-    /// Why it failed.
-    description: Option<String>,
-    /// Bytes done and bytes in all, as `12/100`.
-    progress: Option<String>,
-    /// The address it is copied from.
-    source: Option<String>,
-    /// The source's version that one of our copies names in its metadata.
-    source_etag: Option<String>,
-}
-
-impl CopyState {
-    /// As the answer to its start tells it.
-    pub(super) fn started(copy_id: Option<String>, status: Option<CopyStatus>) -> Self {
-        Self { copy_id, status, ..Self::default() }
-    }
-}
 
 impl BlobCopy<'_> {
     /// Looks at a copy that somebody, most likely an earlier slice, has begun onto this blob. The same source in the
@@ -117,27 +94,6 @@ impl BlobCopy<'_> {
         Failure::needs_more_time("copy-pending", told, CHECK_COPY_AFTER).with_hint(hint)
     }
 
-    /// `None` when there is no such blob.
-    async fn look(&self) -> Result<Option<CopyState>, Failure> {
-        let look = async {
-            let client = self.target.blob(Grant::Read(&self.blob.name), None)?;
-            let found = client.get_properties(None).await?;
-            Ok(CopyState {
-                copy_id: found.copy_id()?,
-                status: found.copy_status()?,
-                description: found.copy_status_description()?,
-                progress: found.copy_progress()?,
-                source: found.copy_source()?,
-                source_etag: found.metadata()?.remove(METADATA_SOURCE_ETAG),
-            })
-        };
-        match look.await.map_err(|error: azure_core::Error| Refusal::from(error)) {
-            Ok(state) => Ok(Some(state)),
-            Err(refusal) if refusal.is_blob_absent() && !refusal.is_container_absent() => Ok(None),
-            Err(refusal) => Err(refusal.failure(&format!("{}: looking how far it is", self.doing()))),
-        }
-    }
-
     /// One that has ended by itself meanwhile is fine.
     async fn abort(&self, copy_id: &str) -> Result<(), Failure> {
         let abort = async { self.target.blob(self.write(), None)?.abort_copy(copy_id, None).await };
@@ -151,11 +107,6 @@ impl BlobCopy<'_> {
     fn is_same_source(&self, found: &CopyState) -> bool {
         let Ok(ours) = self.source.url(Grant::Read(&self.blob.name)) else { return false };
         found.source.as_deref().and_then(|url| Url::parse(url).ok()).is_some_and(|theirs| is_same_blob(&ours, &theirs))
-    }
-
-    fn transient(&self, code: &'static str, what: &str, why: &str) -> Failure {
-        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
-        Failure::transient(code, format!("{}: {what}{why}", self.doing()))
     }
 }
 

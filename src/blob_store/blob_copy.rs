@@ -1,0 +1,95 @@
+//! One blob on its way to a replica: where it comes from, where it goes, and how far the last copy onto it is.
+
+use std::time::Instant;
+
+use azure_storage_blob::models::{BlobClientGetPropertiesResultHeaders, CopyStatus};
+
+use super::Container;
+use super::classify::Refusal;
+use super::sas::Grant;
+use crate::failure::Failure;
+use crate::model::{Blob, METADATA_SOURCE_ETAG};
+
+/// What is known before a copy, and how long it may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CopyOptions {
+    /// The listing shows a copy under way onto this blob: it is looked at before another one is begun.
+    pub is_pending: bool,
+    /// Until when a copy that the service makes in its own time is waited for; `None`: as long as it takes.
+    pub until: Option<Instant>,
+    /// Whether one that still runs then is aborted, because nobody will come back for it.
+    pub is_last_chance: bool,
+}
+
+/// One blob on its way.
+pub(super) struct BlobCopy<'a> {
+    pub(super) target: &'a Container,
+    pub(super) source: &'a Container,
+    pub(super) blob: &'a Blob,
+    pub(super) options: CopyOptions,
+}
+
+/// The last copy onto a blob (the `x-ms-copy-*` headers of Get Blob Properties, Azure Blob REST).
+#[derive(Debug, Default)]
+pub(super) struct CopyState {
+    pub(super) copy_id: Option<String>,
+    pub(super) status: Option<CopyStatus>,
+    /// Why it failed.
+    pub(super) description: Option<String>,
+    /// Bytes done and bytes in all, as `12/100`.
+    pub(super) progress: Option<String>,
+    /// The address it is copied from.
+    pub(super) source: Option<String>,
+    /// The source's version that one of our copies names in its metadata.
+    pub(super) source_etag: Option<String>,
+}
+
+impl CopyState {
+    /// As the answer to its start tells it.
+    pub(super) fn started(copy_id: Option<String>, status: Option<CopyStatus>) -> Self {
+        Self { copy_id, status, ..Self::default() }
+    }
+}
+
+impl BlobCopy<'_> {
+    /// `None` when there is no such blob.
+    pub(super) async fn look(&self) -> Result<Option<CopyState>, Failure> {
+        let look = async {
+            let client = self.target.blob(Grant::Read(&self.blob.name), None)?;
+            let found = client.get_properties(None).await?;
+            Ok(CopyState {
+                copy_id: found.copy_id()?,
+                status: found.copy_status()?,
+                description: found.copy_status_description()?,
+                progress: found.copy_progress()?,
+                source: found.copy_source()?,
+                source_etag: found.metadata()?.remove(METADATA_SOURCE_ETAG),
+            })
+        };
+        match look.await.map_err(|error: azure_core::Error| Refusal::from(error)) {
+            Ok(state) => Ok(Some(state)),
+            Err(refusal) if refusal.is_blob_absent() && !refusal.is_container_absent() => Ok(None),
+            Err(refusal) => Err(refusal.failure(&format!("{}: looking how far it is", self.doing()))),
+        }
+    }
+
+    pub(super) fn write(&self) -> Grant<'_> {
+        Grant::Write(&self.blob.name)
+    }
+
+    pub(super) fn source_url(&self) -> azure_core::Result<String> {
+        Ok(self.source.url(Grant::Read(&self.blob.name))?.into())
+    }
+
+    pub(super) fn doing(&self) -> String {
+        format!(
+            "copying blob '{}' from container '{}' of {} to container '{}' of {}",
+            self.blob.name, self.source.name, self.source.account.site, self.target.name, self.target.account.site
+        )
+    }
+
+    pub(super) fn transient(&self, code: &'static str, what: &str, why: &str) -> Failure {
+        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+        Failure::transient(code, format!("{}: {what}{why}", self.doing()))
+    }
+}
