@@ -8,9 +8,8 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::sites::Site;
 use crate::failure::Failure;
-use crate::media_service::ams_v2::{SasLocator, SasPurpose};
+use crate::media_service::ams_v2::{AmsV2, SasLocator, SasPurpose};
 use crate::model::SiteName;
 
 /// A locator made later by more than this is another one, for dates come back rounded.
@@ -34,14 +33,22 @@ struct Uses {
 
 impl SasUses {
     /// Counts one more job; nothing is made yet.
-    pub fn hold(&self, site: &Arc<Site>, asset_id: &str, purpose: SasPurpose, closing: &TaskTracker) -> SasHold {
-        let key = (site.name.clone(), asset_id.to_ascii_lowercase(), purpose);
+    pub fn hold(
+        &self,
+        site: &SiteName,
+        media: &AmsV2,
+        asset_id: &str,
+        purpose: SasPurpose,
+        closing: &TaskTracker,
+    ) -> SasHold {
+        let key = (site.clone(), asset_id.to_ascii_lowercase(), purpose);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, uses| uses.strong_count() > 0);
         let uses = all.get(&key).and_then(Weak::upgrade).unwrap_or_default();
         uses.jobs.fetch_add(1, Ordering::SeqCst);
         all.insert(key, Arc::downgrade(&uses));
-        let locator = Locator { site: Arc::clone(site), asset_id: asset_id.to_owned(), purpose, uses };
+        let locator =
+            Locator { site: site.clone(), media: media.clone(), asset_id: asset_id.to_owned(), purpose, uses };
         SasHold(Arc::new(Held { locator, closing: closing.clone(), is_over: AtomicBool::new(false) }))
     }
 }
@@ -69,7 +76,8 @@ struct Held {
 
 #[derive(Debug, Clone)]
 struct Locator {
-    site: Arc<Site>,
+    site: SiteName,
+    media: AmsV2,
     asset_id: String,
     purpose: SasPurpose,
     uses: Arc<Uses>,
@@ -84,9 +92,9 @@ impl SasHold {
         let hold = self.clone();
         // In a task of its own, which holds on too: a job that is stopped in the middle leaves none half made.
         self.in_background(async move {
-            let Locator { site, asset_id, purpose, uses } = &hold.0.locator;
+            let Locator { media, asset_id, purpose, uses, .. } = &hold.0.locator;
             let _calls = uses.calls.lock().await;
-            site.media.ensure_sas_locator(asset_id, *purpose).await
+            media.ensure_sas_locator(asset_id, *purpose).await
         })
         .await
     }
@@ -96,10 +104,10 @@ impl SasHold {
     /// # Errors
     /// As every call.
     pub async fn condemn(&self, made_at: OffsetDateTime) -> Result<Fate, Failure> {
-        let Locator { site, asset_id, purpose, uses } = &self.0.locator;
+        let Locator { media, asset_id, purpose, uses, .. } = &self.0.locator;
         // So that nobody condemns what somebody has deleted since.
         let _calls = uses.calls.lock().await;
-        Ok(match site.media.find_sas_locator(asset_id, *purpose).await? {
+        Ok(match media.find_sas_locator(asset_id, *purpose).await? {
             None => Fate::Deleted,
             Some(found) if found.made_at - made_at > ROUNDING => Fate::MadeAnew,
             Some(_) => {
@@ -132,7 +140,7 @@ impl SasHold {
     /// For people: which locator of which site.
     pub fn name(&self) -> String {
         let Locator { site, asset_id, purpose, .. } = &self.0.locator;
-        format!("{} of asset {asset_id} at {}", purpose.id(asset_id), site.name)
+        format!("{} of asset {asset_id} at {}", purpose.id(asset_id), site)
     }
 
     async fn in_background<T: Send + 'static>(
@@ -152,7 +160,7 @@ impl Locator {
         if !is_last && !self.uses.is_dead.load(Ordering::SeqCst) {
             return Ok(());
         }
-        self.site.media.delete_sas_locators(&self.asset_id, self.purpose).await?;
+        self.media.delete_sas_locators(&self.asset_id, self.purpose).await?;
         self.uses.is_dead.store(false, Ordering::SeqCst);
         Ok(())
     }
@@ -168,7 +176,7 @@ impl Drop for Held {
         let leave = async move {
             if let Err(failure) = locator.leave().await {
                 let id = locator.purpose.id(&locator.asset_id);
-                tracing::warn!(locator = %id, asset = locator.asset_id, site = %locator.site.name, error = %failure,
+                tracing::warn!(locator = %id, asset = locator.asset_id, site = %locator.site, error = %failure,
                     "SAS locator of a stopped job not deleted; the next run of this asset deletes it");
             }
         };

@@ -55,7 +55,7 @@ impl Side {
                 SiteStorage::Key(account) => return Ok(account.container(&asset.container)),
                 SiteStorage::Sas(storage) => storage,
             };
-            let hold = sites.sas_uses.hold(&self.site, &asset.id, self.purpose, &sites.closing);
+            let hold = sites.sas_uses.hold(&self.site.name, &self.site.media, &asset.id, self.purpose, &sites.closing);
             *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold.clone());
             let locator = hold.ensure().await?;
             let container = storage.container(&asset.container, &locator.address, &locator.query)?;
@@ -172,7 +172,8 @@ impl<'a> Storage<'a> {
             match replica.media.find_replica_assets(&mark).await {
                 Ok(ids) => {
                     for id in ids {
-                        release_or_tell(sas_uses.hold(replica, &id, SasPurpose::Write, closing)).await;
+                        release_or_tell(sas_uses.hold(&replica.name, &replica.media, &id, SasPurpose::Write, closing))
+                            .await;
                     }
                 }
                 Err(failure) => {
@@ -184,7 +185,7 @@ impl<'a> Storage<'a> {
     }
 
     fn hold(&self, side: &Side, asset_id: &str) -> SasHold {
-        self.sites.sas_uses.hold(&side.site, asset_id, side.purpose, &self.sites.closing)
+        self.sites.sas_uses.hold(&side.site.name, &side.site.media, asset_id, side.purpose, &self.sites.closing)
     }
 
     /// What storage refuses to the bearer of a locator: not ready while the locator is new, else of no use any longer.
