@@ -17,6 +17,8 @@ pub enum Permissions {
     ReadList,
     /// What copying to a container and verifying it takes.
     ReadWriteList,
+    /// The same where nothing may be read yet.
+    WriteList,
 }
 
 impl Permissions {
@@ -26,6 +28,7 @@ impl Permissions {
             Self::Read => 1,
             Self::ReadList => 1 | 8,
             Self::ReadWriteList => 1 | 2 | 8,
+            Self::WriteList => 2 | 8,
         }
     }
 
@@ -34,6 +37,7 @@ impl Permissions {
             Self::Read => "read",
             Self::ReadList => "read-list",
             Self::ReadWriteList => "read-write-list",
+            Self::WriteList => "write-list",
         }
     }
 }

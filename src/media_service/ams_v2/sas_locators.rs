@@ -69,12 +69,14 @@ pub struct SasLocator {
 }
 
 impl AmsV2 {
-    /// The asset's SAS locator for `purpose`: that of an earlier or of another run where it lasts, else a new one.
+    /// The asset's SAS locator for `purpose`: that of an earlier or of another run where it lasts, else a new one. One to
+    /// write with is made without Read where the service gives none for an asset without files (contract ams-v2, section
+    /// 4.4, does not say whether it does): that is enough to list and to write, not to look at a blob by itself.
     ///
     /// # Errors
     /// Permanent `too-many-locators`; transient `locator-conflict`, `not-visible-yet`; else as every call.
     pub async fn ensure_sas_locator(&self, asset_id: &str, purpose: SasPurpose) -> Result<SasLocator, Failure> {
-        let id = purpose.id(asset_id);
+        let (id, mut permissions) = (purpose.id(asset_id), purpose.permissions());
         let mut pauses = self.client.pauses();
         loop {
             if let Some(found) = self.find_lasting(asset_id, purpose).await? {
@@ -83,7 +85,7 @@ impl AmsV2 {
             let minutes = LASTS.whole_minutes();
             let body = json!({
                 "Id": id.to_ams_v2(), "AssetId": asset_id, "Type": TYPE_SAS, "Name": purpose.name(),
-                "AccessPolicyId": self.ensure_policy(purpose.permissions(), minutes).await?,
+                "AccessPolicyId": self.ensure_policy(permissions, minutes).await?,
                 "StartTime": dates::format(OffsetDateTime::now_utc() - START_AGO),
             });
             let failure = match self.client.create::<LocatorRow>("Locators", body).await {
@@ -95,6 +97,14 @@ impl AmsV2 {
                     }
                     self.verify_room(asset_id, &self.list_locator_rows(asset_id).await?)?;
                     self.locator_conflict(id, &error)
+                }
+                Err(error)
+                    if error.status == Some(400)
+                        && permissions == Permissions::ReadWriteList
+                        && self.list_files(asset_id).await?.is_empty() =>
+                {
+                    permissions = Permissions::WriteList;
+                    continue;
                 }
                 Err(error) if error.is_ambiguous() => error.failure,
                 Err(error) => return Err(self.lag_or(asset_id, error).await),

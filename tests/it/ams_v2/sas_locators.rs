@@ -2,7 +2,7 @@
 
 use stream_replicator::failure::FailureKind;
 use stream_replicator::media_service::ams_v2::{AmsV2, SasPurpose};
-use testbed::emulator::{AccountHandle, Entity, FaultAction, FaultRule, Lag, Locator, Set};
+use testbed::emulator::{AccountHandle, Entity, FaultAction, FaultRule, Lag, Locator, PreparedFile, Set};
 use time::{Duration, OffsetDateTime};
 
 use super::world::{DAY, EAST, World};
@@ -71,6 +71,29 @@ async fn one_for_each_purpose_is_made_found_again_and_deleted() {
     let again = client.ensure_sas_locator(&asset, SasPurpose::Read).await.unwrap();
     assert_eq!(again.id, read.id, "the id is free again");
     assert_eq!(account.access_policies().len(), 2, "policies are shared");
+}
+
+#[tokio::test]
+async fn one_to_write_is_made_without_read_where_the_service_insists_on_files() {
+    let world = World::start().await.unwrap();
+    let (client, account, asset) = east(&world).await.unwrap();
+    account.switch(|switches| switches.locator_needs_files = true).unwrap();
+    let write = client.ensure_sas_locator(&asset, SasPurpose::Write).await.unwrap();
+    assert_eq!(signatures(&account, &asset), [("stream-replicator/1 write".to_owned(), 2 | 8)]);
+    assert_eq!(client.ensure_sas_locator(&asset, SasPurpose::Write).await.unwrap().id, write.id);
+    let failure = client.ensure_sas_locator(&asset, SasPurpose::Read).await.unwrap_err();
+    assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "bad-request"));
+
+    client.delete_sas_locators(&asset, SasPurpose::Write).await.unwrap();
+    account.upload(&asset, &[PreparedFile::new("a.ism", "x")]).await.unwrap();
+    client.ensure_sas_locator(&asset, SasPurpose::Write).await.unwrap();
+    assert_eq!(signatures(&account, &asset), [("stream-replicator/1 write".to_owned(), 1 | 2 | 8)]);
+    // What is refused for another reason is not asked for in another way.
+    client.delete_sas_locators(&asset, SasPurpose::Write).await.unwrap();
+    world.emulator.clear_requests();
+    world.emulator.fault(FaultRule::status(400).on("POST", "Locators").times(9));
+    client.ensure_sas_locator(&asset, SasPurpose::Write).await.unwrap_err();
+    assert_eq!(world.requests_on("POST", "Locators", EAST), 1);
 }
 
 /// Nobody has seen whether the service takes an id for this type of locator.

@@ -34,6 +34,17 @@ async fn neither_site_has_a_key() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_asset_without_files_gives_no_locator_to_read_with() -> Result<()> {
+    let world = world_without_keys("").await?;
+    for site in ["west", "east"] {
+        world.site(site).switch(|switches| switches.locator_needs_files = true)?;
+    }
+    replicates(&world).await?;
+    assert_eq!((made(&world, "west"), made(&world, "east")), (1, 3), "that to write with was asked for twice");
+    Ok(())
+}
+
+#[tokio::test]
 async fn only_the_source_has_a_key() -> Result<()> {
     let world = World::start().await?;
     remove_keys(&world, &["east"])?;

@@ -26,7 +26,8 @@ pub struct Switches {
     pub redirect: Redirect,
     /// How dates are written.
     pub dates: DateStyle,
-    /// Whether origin and read-only SAS locators are refused with 400 while their asset has no files.
+    /// Whether origin locators, and SAS locators with Read whatever else they permit, are refused with 400 while their asset
+    /// has no files.
     pub locator_needs_files: bool,
     /// Whether a locator id may be a bare GUID, without `nb:lid:UUID:`; else that is 400.
     pub bare_locator_ids: bool,

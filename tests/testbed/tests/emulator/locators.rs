@@ -62,8 +62,10 @@ async fn refusals() -> Result<()> {
     let empty = client.create("Assets", json!({"Name": "empty"})).await?;
     let body = json!({"AssetId": empty, "AccessPolicyId": read, "Type": 2});
     ensure!(client.post("Locators", body).await?.status == 400, "an asset without files");
-    let to_upload = json!({"AssetId": empty, "AccessPolicyId": write, "Type": 1});
-    ensure!(client.post("Locators", to_upload).await?.status == 201, "how else would it get files");
+    let upload = |policy: &str| json!({"AssetId": empty, "AccessPolicyId": policy, "Type": 1});
+    ensure!(client.post("Locators", upload(&write)).await?.status == 400, "one that may read too");
+    let write_only = client.policy(60, 2 | 8).await?;
+    ensure!(client.post("Locators", upload(&write_only)).await?.status == 201, "how else would it get files");
 
     emulator.account("west").switch(|switches| {
         switches.locator_needs_files = false;

@@ -19,6 +19,7 @@ pub(crate) const SAS: i64 = 1;
 /// A streaming URL.
 const ORIGIN: i64 = 2;
 
+const READ: i64 = 1;
 const WRITE_OR_DELETE: i64 = 2 | 4;
 
 impl State {
@@ -47,8 +48,8 @@ impl Account {
         if kind == Some(ORIGIN) && policy.number("Permissions").unwrap_or(0) & WRITE_OR_DELETE != 0 {
             return Err(AmsError::bad_request("an OnDemandOrigin locator cannot have write or delete permissions"));
         }
-        let writes = policy.number("Permissions").unwrap_or(0) & WRITE_OR_DELETE != 0;
-        if self.switches.locator_needs_files && !writes && self.files_of(asset.key()).next().is_none() {
+        let reads = policy.number("Permissions").unwrap_or(0) & READ != 0;
+        if self.switches.locator_needs_files && reads && self.files_of(asset.key()).next().is_none() {
             return Err(AmsError::bad_request("a locator cannot be created for an asset that has no files"));
         }
         if self.locators_of(asset.key()).count() >= LOCATORS_PER_ASSET {
