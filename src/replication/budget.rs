@@ -20,8 +20,8 @@ pub struct Budget {
 /// What ends so little time before its message is given up does not go on.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What overruns its slice by less is not stopped.
-const SHORTEST_OVERRUN: Duration = Duration::from_secs(60);
+/// What runs for twice its slice and so much longer hangs.
+const OVERRUN: Duration = Duration::from_secs(60);
 /// When what was stopped is tried again.
 const OVERRUN_CHECK: Duration = Duration::from_secs(5);
 
@@ -31,7 +31,7 @@ impl Budget {
     #[must_use]
     pub fn of(slice: Duration, left: Duration) -> Self {
         let now = Instant::now();
-        let overrun = slice.saturating_add(slice.max(SHORTEST_OVERRUN));
+        let overrun = slice.saturating_mul(2).saturating_add(OVERRUN);
         Self {
             ends: now.checked_add(slice.min(left)),
             given_up_at: now.checked_add(left),
@@ -57,8 +57,8 @@ impl Budget {
         self.given_up_at.is_none_or(|end| Instant::now() + wait.saturating_add(MARGIN) < end)
     }
 
-    /// Ends when a job has overrun its slice by as much again, and by a minute at least: something in it hangs. Then it is
-    /// stopped wherever it is, as at a shutdown.
+    /// Ends when a job has run for twice its slice and a minute: something in it hangs. Then it is stopped wherever it is, as
+    /// at a shutdown.
     pub(super) async fn overrun(self) -> Failure {
         let Some(end) = self.overrun_at else { return std::future::pending().await };
         tokio::time::sleep_until(end.into()).await;
