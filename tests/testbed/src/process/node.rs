@@ -191,5 +191,7 @@ fn greets(port: u16) -> bool {
 /// Whether a start failed because another program took one of its ports meanwhile.
 pub(super) fn lost_a_port(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}").to_lowercase();
-    ["eaddrinuse", "address already in use", "epmd ended early"].iter().any(|sign| text.contains(sign))
+    ["eaddrinuse", "address already in use", "dist_port_already_used", "epmd ended early"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
