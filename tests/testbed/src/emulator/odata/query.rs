@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::edm::Edm;
 use super::filter::{self, Expression};
 use super::schema::Schema;
 use crate::emulator::state::{AmsError, Entity};
@@ -53,14 +54,36 @@ impl Query {
 
     /// Filters, orders and cuts to at most one page.
     pub(crate) fn apply(&self, entities: Vec<Entity>, page_size: usize) -> Result<Page, AmsError> {
-        let mut entities = self.filtered(entities)?;
-        entities.sort_by(|left, right| self.order(left, right));
+        let entities = self.filtered(entities)?;
         let total = entities.len();
         let wanted = self.top.unwrap_or(usize::MAX);
-        let entities: Vec<Entity> = entities.into_iter().skip(self.skip).take(wanted.min(page_size)).collect();
-        let end = self.skip + entities.len();
+        let begin = self.skip.min(total);
+        let end = begin.saturating_add(wanted.min(page_size)).min(total);
+        let entities = self.window(entities, begin, end);
         let more = entities.len() == page_size && wanted > page_size && end < total;
         Ok(Page { entities, count: self.inline_count.then_some(total), next_skip: more.then_some(end) })
+    }
+
+    /// The entities from `begin` to `end` in the wanted order. There may be tens of thousands: their first key is looked up
+    /// once, and only the window is put in order.
+    fn window(&self, mut entities: Vec<Entity>, begin: usize, end: usize) -> Vec<Entity> {
+        let Some((first, _)) = self.order_by.first() else { return entities.drain(begin..end).collect() };
+        let mut keys: Vec<_> = entities.iter().map(|entity| entity.value(first)).enumerate().collect();
+        let by_order = |left: &(usize, &Edm), right: &(usize, &Edm)| {
+            let of_first = self.order_of(0, left.1, right.1);
+            let by_rest = || self.order(&entities[left.0], &entities[right.0]);
+            of_first.then_with(by_rest).then(left.0.cmp(&right.0))
+        };
+        if end < keys.len() {
+            keys.select_nth_unstable_by(end, by_order);
+            keys.truncate(end);
+        }
+        if begin < keys.len() {
+            keys.select_nth_unstable_by(begin, by_order);
+        }
+        let window = &mut keys[begin..];
+        window.sort_unstable_by(by_order);
+        window.iter().map(|(at, _)| entities[*at].clone()).collect()
     }
 
     /// How many entities pass the filter, for `/$count`.
@@ -80,14 +103,15 @@ impl Query {
     }
 
     fn order(&self, left: &Entity, right: &Entity) -> Ordering {
-        self.order_by
-            .iter()
-            .map(|(name, descending)| {
-                let ordering = left.value(name).compare(right.value(name)).unwrap_or(Ordering::Equal);
-                if *descending { ordering.reverse() } else { ordering }
-            })
-            .find(|ordering| ordering.is_ne())
-            .unwrap_or(Ordering::Equal)
+        let each = self.order_by.iter().enumerate();
+        let mut orders = each.map(|(at, (name, _))| self.order_of(at, left.value(name), right.value(name)));
+        orders.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// Two values of the property that is ordered by in this place.
+    fn order_of(&self, at: usize, left: &Edm, right: &Edm) -> Ordering {
+        let ordering = left.compare(right).unwrap_or(Ordering::Equal);
+        if self.order_by[at].1 { ordering.reverse() } else { ordering }
     }
 }
 
