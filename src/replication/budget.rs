@@ -12,6 +12,8 @@ use crate::failure::Failure;
 /// asset's size (RabbitMQ, "Consumers", delivery acknowledgement timeout: 30 min by default).
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
+    begun: Instant,
+    slice: Duration,
     ends: Option<Instant>,
     given_up_at: Option<Instant>,
     overrun_at: Option<Instant>,
@@ -33,10 +35,23 @@ impl Budget {
         let now = Instant::now();
         let overrun = slice.saturating_mul(2).saturating_add(OVERRUN);
         Self {
+            begun: now,
+            slice,
             ends: now.checked_add(slice.min(left)),
             given_up_at: now.checked_add(left),
             overrun_at: now.checked_add(overrun),
         }
+    }
+
+    /// Ends later where looking at what is there took more than half of the slice: as long again is left for the work, but
+    /// never more than another slice. So a listing that is slow for the slice leaves each slice more than a few files.
+    #[must_use]
+    pub(super) fn with_time_to_work(self) -> Self {
+        let looked = self.begun.elapsed().min(self.slice);
+        let wanted = Instant::now().checked_add(looked);
+        let ends = self.ends.map(|ends| wanted.map_or(ends, |wanted| ends.max(wanted)));
+        let ends = ends.map(|ends| self.given_up_at.map_or(ends, |given_up_at| ends.min(given_up_at)));
+        Self { ends, ..self }
     }
 
     /// When it ends; `None`: never.

@@ -22,7 +22,7 @@ pub async fn copy_blobs(
     progress: &Progress,
 ) -> Result<(), Failure> {
     let source = &asset.listing;
-    let copier = Copier {
+    let mut copier = Copier {
         from: storage.source(&asset.asset).await?,
         to: storage.replica(replica).await?,
         concurrency: sites.settings.copy_concurrency,
@@ -32,6 +32,7 @@ pub async fn copy_blobs(
     let mut planner = Planner::new(source);
     copier.to.for_each_blob(|copy| planner.see(&copy)).await?;
     let plan = planner.plan();
+    copier.budget = budget.with_time_to_work();
     progress.begin(source.blobs().len() as u64, source.bytes(), plan.skipped_files, plan.skipped_bytes);
     for phase in [&plan.media, &plan.manifests] {
         copier.copy_all(phase).await?;
