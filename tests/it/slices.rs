@@ -142,6 +142,8 @@ async fn slices_shorter_than_a_listing_get_on_all_the_same() -> Result<()> {
     let large = asset_of(&story.world, 60).await?;
     let listings = Rule::new(Action::Delay(Duration::from_millis(1_100))).query("comp=list").query("restype=container");
     proxy.fault(listings.path("/west/"));
+    // longer than the time to work that is added to a slice whose listings took all of it
+    proxy.fault(slow_copies(1_100).path("/segment-"));
     story.world.send_finished(&large.id).await?;
     let event = story.event().await?;
     let slices = story.logged(SLICE_OVER);
