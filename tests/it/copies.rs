@@ -133,14 +133,16 @@ async fn pending_copy_of_other_source_is_aborted() -> Result<()> {
 
 #[tokio::test]
 async fn pending_copy_that_the_listing_did_not_show_is_found_when_ours_is_refused() -> Result<()> {
-    let (story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
+    let (mut story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
     proxy.fault(Rule::pending_copy(None, CopyOutcome::Success).path(FIRST).times(1));
     let asset = begun_replica(&story, &proxy, "movie_480x270_180.mp4", true).await?;
     let hidden = testbed::proxy::ListEdit::Omit(FIRST.to_owned());
     proxy.fault(Rule::edit_list(hidden).path("/east/").times(1));
     story.world.send_finished(&asset.id).await?;
-    story.finish(&asset.id, 1).await?;
+    story.event().await?;
+    assert_eq!(story.logged("copy-pending"), 0, "it took no second slice");
     assert_eq!((copies(&proxy), aborts(&proxy)), (1 + ONE_COPY, vec![Some(204)]), "refused once");
+    ensure_one_replica(&story.world, &asset.id).await?;
     Ok(())
 }
 
@@ -211,10 +213,13 @@ async fn failed_copy_is_repeated() -> Result<()> {
 
 #[tokio::test]
 async fn aborted_copy_is_not_success_and_not_repeated_before_a_pause() -> Result<()> {
-    let (story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
+    let (mut story, proxy) = Story::begin_behind_proxy(ONE_BY_ONE).await?;
     proxy.fault(pending(Some(1), CopyOutcome::Aborted));
     let asset = story.send_asset().await?;
-    story.finish(&asset.id, 2).await?;
+    let event = story.event().await?;
+    assert_eq!(event["data"]["attempts"], 2);
+    assert_eq!(story.logged("code=\"copy-aborted\""), 1, "not found out only by comparing: {}", story.worker.log());
     assert_eq!(copies(&proxy), ONE_COPY + 1);
-    Ok(())
+    ensure_one_replica(&story.world, &asset.id).await?;
+    story.ensure_no_event().await
 }
