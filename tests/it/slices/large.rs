@@ -54,7 +54,7 @@ async fn replicate(more: usize, slice_seconds: u32) -> Result<Run> {
     tell(&format!("{more} files: replicated in {:?}, peaks of the slices {:?} KiB", begun.elapsed(), run.peaks_kib));
 
     ensure!(run.event["data"]["content"]["files"] == run.files, "{:#}", run.event);
-    ensure!(run.event["data"]["attempts"] == 1, "{:#}", run.event);
+    ensure!(run.event["data"]["attempts"] == 1, "{}", story.worker.log());
     let (copied, skipped, _) = copy_counts(&run.event)?;
     ensure!((copied, skipped) == (run.files, 0), "copied {copied}, skipped {skipped} of {}", run.files);
     let replica = story.world.site("east").assets().pop().context("no replica")?;

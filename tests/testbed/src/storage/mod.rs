@@ -292,8 +292,15 @@ impl Storage {
 
     async fn send(&self, call: Call) -> Result<Response> {
         let what = format!("{} {}", call.method, call.url.path());
+        let is_read = call.method == Method::GET || call.method == Method::HEAD;
         let request = call.into_request(&self.key)?;
-        self.http.execute(request).await.with_context(|| format!("{what} got no answer from the blob storage"))
+        let again = request.try_clone().filter(|_| is_read);
+        let answer = match (self.http.execute(request).await, again) {
+            // A connection that has idled may be closed at the moment it is used again.
+            (Err(_), Some(again)) => self.http.execute(again).await,
+            (answer, _) => answer,
+        };
+        answer.with_context(|| format!("{what} got no answer from the blob storage"))
     }
 }
 
