@@ -10,6 +10,7 @@ use testbed::emulator::{FaultAction, FaultRule};
 use testbed::storage::PutOptions;
 use time::OffsetDateTime;
 
+use crate::no_key::world_without_keys;
 use crate::support::{Published, Worker, World, ensure_one_replica, ensure_queues_empty, eventually, next_event};
 
 /// Where the markers are.
@@ -112,8 +113,22 @@ async fn a_lost_lease_stops_the_job() -> Result<()> {
 
 #[tokio::test]
 async fn two_workers_given_the_same_asset_at_once_make_one_replica_fifty_times() -> Result<()> {
+    let logs = two_workers_at_once(World::start().await?).await?;
+    ensure!(logs.contains("asset-in-work"), "no worker ever met the other, so this proves nothing");
+    Ok(())
+}
+
+/// Without a key there is no lease: the mark of the replica asset decides alone.
+#[tokio::test]
+async fn without_a_lease_two_workers_make_one_replica_fifty_times_too() -> Result<()> {
+    let logs = two_workers_at_once(world_without_keys("").await?).await?;
+    ensure!(!logs.contains("asset-in-work"), "there was a lease");
+    Ok(())
+}
+
+/// Sends each of fifty assets to two workers at the same time; gives what both have logged.
+async fn two_workers_at_once(world: World) -> Result<String> {
     const TIMES: usize = 50;
-    let world = World::start().await?;
     let workers = [world.worker().await?, world.worker().await?];
     let mut events = world.events().await?;
     let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -138,12 +153,12 @@ async fn two_workers_given_the_same_asset_at_once_make_one_replica_fifty_times()
         ensure!(replicas.len() == 1, "{asset_id} has the replicas {replicas:?}");
         ensure!(markers(&world, asset_id).await? == 0, "{asset_id} has a marker yet");
     }
-    let busy = workers.iter().map(|worker| worker.log().matches("asset-in-work").count()).sum::<usize>();
-    ensure!(busy > 0, "no worker ever met the other, so this proves nothing");
+    let logs = workers.iter().map(|worker| worker.log()).collect();
     for worker in workers {
         assert_eq!(worker.terminate().await?, Some(0));
     }
-    ensure_queues_empty(&world).await
+    ensure_queues_empty(&world).await?;
+    Ok(logs)
 }
 
 /// What is left of a race that no lease prevented: two replicas, the younger one published.

@@ -8,6 +8,8 @@ mod scene;
 mod secrets;
 mod whole;
 
+pub use scene::world_without_keys;
+
 use anyhow::Result;
 
 /// How many assets, and how often a worker is killed while they are replicated, at least.
