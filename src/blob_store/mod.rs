@@ -22,6 +22,7 @@ use futures::TryStreamExt;
 pub use blob_copy::CopyOptions;
 pub use container::Container;
 pub use lease::{Acquired, LEASE_SECONDS, Marker};
+pub use listing::Blobs;
 pub use sas_storage::SasStorage;
 
 use crate::failure::Failure;
@@ -45,12 +46,19 @@ struct Account {
     transport: StorageTransport,
     page_size: u16,
     lacks_put_from_url: Arc<AtomicBool>,
+    lists_unordered: Arc<AtomicBool>,
 }
 
 impl Account {
     fn new(site: &SiteName, transport: &StorageTransport) -> Self {
         let (site, transport) = (site.clone(), transport.clone());
-        Self { site, transport, page_size: PAGE_SIZE, lacks_put_from_url: Arc::default() }
+        Self {
+            site,
+            transport,
+            page_size: PAGE_SIZE,
+            lacks_put_from_url: Arc::default(),
+            lists_unordered: Arc::default(),
+        }
     }
 }
 

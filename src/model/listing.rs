@@ -1,4 +1,5 @@
-//! Lists of blobs and their pure difference. Never called a manifest: that is the HLS, DASH or `.ism` file.
+//! Lists of blobs, read one after the other in the order of their names: what they add up to, and how two of them differ.
+//! Never called a manifest: that is the HLS, DASH or `.ism` file.
 
 use std::fmt::Write;
 
@@ -6,111 +7,100 @@ use sha2::{Digest, Sha256};
 
 use super::{Blob, Content, Difference};
 
-/// The blobs of one container, in name order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listing {
-    blobs: Vec<Blob>,
+/// What a listing adds up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// The totals that the event carries.
+    pub content: Content,
+    /// Stands for the names and versions of all blobs: another value, another state of the asset.
+    pub versions: [u8; 32],
 }
 
-impl Listing {
-    /// Takes blobs in any order.
-    #[must_use]
-    pub fn new(mut blobs: Vec<Blob>) -> Self {
-        blobs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        blobs.shrink_to_fit();
-        Self { blobs }
+/// Adds blobs up as they come, in the order of their names, and keeps none.
+#[derive(Debug, Default)]
+pub struct Tally {
+    files: u64,
+    bytes: u64,
+    newest: Option<time::OffsetDateTime>,
+    digest: Sha256,
+    versions: Sha256,
+}
+
+impl Tally {
+    /// Adds the next blob.
+    pub fn add(&mut self, blob: &Blob) {
+        self.files += 1;
+        self.bytes += blob.size_bytes;
+        self.newest = self.newest.max(blob.last_modified);
+        let md5 = blob.md5_text().unwrap_or_default();
+        self.digest.update(format!("{}\t{}\t{md5}\n", blob.name, blob.size_bytes));
+        self.versions.update(format!("{}\t{}\n", blob.name, blob.etag));
     }
 
-    /// The blobs, in name order.
+    /// What it came to.
     #[must_use]
-    pub fn blobs(&self) -> &[Blob] {
-        &self.blobs
-    }
-
-    /// Where in [`blobs`](Self::blobs) the one of this name is.
-    #[must_use]
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.blobs.binary_search_by(|blob| blob.name.as_str().cmp(name)).ok()
-    }
-
-    /// One blob by its name.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<&Blob> {
-        self.position(name).map(|at| &self.blobs[at])
-    }
-
-    /// Sum of the sizes in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|blob| blob.size_bytes).sum()
-    }
-
-    /// The totals that the event carries.
-    #[must_use]
-    pub fn content(&self) -> Content {
-        let mut digest = Sha256::new();
-        for blob in &self.blobs {
-            digest.update(format!("{}\t{}\t{}\n", blob.name, blob.size_bytes, blob.md5_text().unwrap_or_default()));
-        }
-        Content {
-            files: self.blobs.len() as u64,
-            bytes: self.bytes(),
-            digest: hex(&digest.finalize()),
-            generation: self.blobs.iter().filter_map(|blob| blob.last_modified).max(),
+    pub fn inventory(self) -> Inventory {
+        let digest = self.digest.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Inventory {
+            content: Content { files: self.files, bytes: self.bytes, digest, generation: self.newest },
+            versions: self.versions.finalize().into(),
         }
     }
+}
 
-    /// Compares it with others that come one by one.
-    #[must_use]
-    pub fn comparison(&self) -> Comparison<'_> {
-        Comparison { listing: self, met: vec![false; self.blobs.len()] }
+/// One name in two listings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pair {
+    /// At the source only.
+    Source(Blob),
+    /// At the replica only.
+    Replica(Blob),
+    /// At both: the source's blob, the replica's blob.
+    Both(Blob, Blob),
+}
+
+impl Pair {
+    /// Takes the first name of two listings in the order of names, of which these blobs are the next ones; what it leaves
+    /// there belongs to a later name. `None` at the end of both.
+    pub fn take(source: &mut Option<Blob>, replica: &mut Option<Blob>) -> Option<Self> {
+        match (source.take(), replica.take()) {
+            (Some(ours), Some(theirs)) if ours.name < theirs.name => {
+                *replica = Some(theirs);
+                Some(Self::Source(ours))
+            }
+            (Some(ours), Some(theirs)) if ours.name > theirs.name => {
+                *source = Some(ours);
+                Some(Self::Replica(theirs))
+            }
+            (Some(ours), Some(theirs)) => Some(Self::Both(ours, theirs)),
+            (Some(ours), None) => Some(Self::Source(ours)),
+            (None, Some(theirs)) => Some(Self::Replica(theirs)),
+            (None, None) => None,
+        }
     }
 
-    /// Every way in which `replica` is not this listing; empty means equal in names, sizes, MD5, headers and metadata
+    /// The source's blob.
+    #[must_use]
+    pub fn source(&self) -> Option<&Blob> {
+        match self {
+            Self::Source(blob) | Self::Both(blob, _) => Some(blob),
+            Self::Replica(_) => None,
+        }
+    }
+
+    /// The first way in which the replica's blob is not the source's: names, sizes, MD5, headers and metadata are compared
     /// (our one key aside).
     #[must_use]
-    pub fn differences(&self, replica: &Self) -> Vec<Difference> {
-        let mut comparison = self.comparison();
-        let mut found: Vec<_> = replica.blobs.iter().filter_map(|copy| comparison.difference(copy)).collect();
-        found.extend(comparison.unmet().map(|blob| Difference::Missing(blob.name.clone())));
-        found
-    }
-}
-
-/// A listing against another, whose entries come in any order and need not be kept.
-#[derive(Debug)]
-pub struct Comparison<'a> {
-    listing: &'a Listing,
-    met: Vec<bool>,
-}
-
-impl<'a> Comparison<'a> {
-    /// The blob of this name, which counts as met from now on.
-    pub fn meet(&mut self, name: &str) -> Option<&'a Blob> {
-        let at = self.listing.position(name)?;
-        self.met[at] = true;
-        Some(&self.listing.blobs[at])
-    }
-
-    /// The blobs that were not met, in name order.
-    pub fn unmet(&self) -> impl Iterator<Item = &'a Blob> {
-        self.listing.blobs.iter().zip(&self.met).filter(|(_, met)| !**met).map(|(blob, _)| blob)
-    }
-
-    /// The first way in which `copy` is not the blob of its name, which is met with that.
-    pub fn difference(&mut self, copy: &Blob) -> Option<Difference> {
-        match self.meet(&copy.name) {
-            Some(blob) => blob.difference(copy),
-            None => Some(Difference::Stray(copy.name.clone())),
+    pub fn difference(&self) -> Option<Difference> {
+        match self {
+            Self::Source(blob) => Some(Difference::Missing(blob.name.clone())),
+            Self::Replica(blob) => Some(Difference::Stray(blob.name.clone())),
+            Self::Both(ours, theirs) => ours.difference(theirs),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -135,37 +125,56 @@ mod tests {
         }
     }
 
+    fn differences(source: &[Blob], replica: &[Blob]) -> Vec<Difference> {
+        let (mut ours, mut theirs) = (source.iter().cloned(), replica.iter().cloned());
+        let (mut left, mut right) = (ours.next(), theirs.next());
+        let mut found = Vec::new();
+        while let Some(pair) = Pair::take(&mut left, &mut right) {
+            found.extend(pair.difference());
+            left = left.or_else(|| ours.next());
+            right = right.or_else(|| theirs.next());
+        }
+        found
+    }
+
     #[test]
     fn a_copy_with_our_key_is_equal_and_every_other_change_is_named() {
-        let source =
-            Listing::new(vec![blob("b", 2, Some(1)), blob("a", 1, None), blob("c", 3, None), blob("d", 4, None)]);
-        let mut copies = source.blobs().to_vec();
+        let source = [blob("a", 1, None), blob("b", 2, Some(1)), blob("c", 3, None), blob("d", 4, None)];
+        let mut copies = source.to_vec();
         copies[0].metadata.insert(METADATA_SOURCE_ETAG.into(), "\"a-1\"".into());
-        assert_eq!(source.differences(&Listing::new(copies.clone())), []);
+        assert_eq!(differences(&source, &copies), []);
 
         copies[0].metadata.insert("cms".into(), "1".into());
         copies[1].content_md5 = Some([2; 16]);
         copies[2].size_bytes = 0;
         copies[3].name = "e".into();
-        let found = source.differences(&Listing::new(copies));
         assert_eq!(
-            found,
+            differences(&source, &copies),
             [
                 Difference::Property("a".into(), "metadata"),
                 Difference::Md5("b".into()),
                 Difference::Size("c".into(), 3, 0),
-                Difference::Stray("e".into()),
                 Difference::Missing("d".into()),
+                Difference::Stray("e".into()),
             ]
         );
+        assert_eq!(differences(&source[..1], &[]), [Difference::Missing("a".into())]);
+        assert_eq!(differences(&[], &source[..1]), [Difference::Stray("a".into())]);
     }
 
     #[test]
-    fn the_digest_depends_on_content_and_not_on_order() {
-        let one = Listing::new(vec![blob("a", 1, None), blob("b", 2, Some(1))]).content();
-        let two = Listing::new(vec![blob("b", 2, Some(1)), blob("a", 1, None)]).content();
-        assert_eq!(one, two);
-        assert_eq!((one.files, one.bytes), (2, 3));
-        assert_ne!(one.digest, Listing::new(vec![blob("a", 1, None), blob("b", 2, Some(2))]).content().digest);
+    fn every_change_of_content_changes_the_digest_and_every_new_version_the_versions() {
+        let inventory = |blobs: &[Blob]| {
+            let mut tally = Tally::default();
+            blobs.iter().for_each(|blob| tally.add(blob));
+            tally.inventory()
+        };
+        let one = inventory(&[blob("a", 1, None), blob("b", 2, Some(1))]);
+        assert_eq!((one.content.files, one.content.bytes), (2, 3));
+        assert_ne!(one.content.digest, inventory(&[blob("a", 1, None), blob("b", 2, Some(2))]).content.digest);
+        let touched = Blob { etag: "\"a-2\"".into(), ..blob("a", 1, None) };
+        let two = inventory(&[touched, blob("b", 2, Some(1))]);
+        assert_eq!(one.content, two.content);
+        assert_ne!(one.versions, two.versions);
     }
 }

@@ -15,7 +15,7 @@ pub use asset::{Asset, AssetFile, AssetMark, AssetRef};
 pub use blob::{Blob, BlobKind, BlobProperties, CopyStatus, Difference, METADATA_SOURCE_ETAG};
 pub use cloud::Cloud;
 pub use job::ReplicationJob;
-pub use listing::{Comparison, Listing};
+pub use listing::{Inventory, Pair, Tally};
 pub use locator::{LocatorId, StreamingLocator};
 pub use replicated::{Content, CopyCount, ManifestProof, PublishedSite, Replicated, Timing};
 pub use request::{EncodingJobState, Expected, ReplicationRequest};

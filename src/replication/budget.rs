@@ -1,10 +1,11 @@
 //! The time that one slice of a job may take: at its end the job stops where nothing is lost, and goes on in the next.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt};
 
 use crate::failure::Failure;
 
@@ -97,27 +98,36 @@ impl Budget {
 
     /// Does `work` for each item, for `at_once` of them at a time. None begins after the slice's end, but for the first
     /// `at_once`, so that every slice gets on; none begins after one has failed; those that have begun are waited for.
-    /// Says how many were not begun.
+    /// `None`: it came to the last item; else how many have begun.
     pub(super) async fn each<T, Work: Future<Output = Result<(), Failure>>>(
         self,
-        items: impl ExactSizeIterator<Item = T>,
+        items: impl Stream<Item = Result<T, Failure>>,
         at_once: usize,
         work: impl Fn(T) -> Work,
-    ) -> Result<usize, Failure> {
-        let mut waiting = items;
+    ) -> Result<Option<usize>, Failure> {
+        let mut items = pin!(items.fuse());
         let mut running = FuturesUnordered::new();
-        let (mut first, mut failed) = (at_once, None);
+        let (mut begun, mut failed) = (0, None::<Failure>);
         loop {
-            while failed.is_none() && running.len() < at_once && (first > 0 || !self.is_spent()) {
-                let Some(item) = waiting.next() else { break };
-                first = first.saturating_sub(1);
-                running.push(work(item));
+            let is_time = begun < at_once || !self.is_spent();
+            let may_begin = is_time && failed.is_none() && running.len() < at_once && !items.is_done();
+            tokio::select! {
+                biased;
+                Some(done) = running.next() => failed = failed.or_else(|| Result::err(done)),
+                item = items.next(), if may_begin => match item {
+                    Some(Ok(item)) => {
+                        begun += 1;
+                        running.push(work(item));
+                    }
+                    Some(Err(failure)) => failed = Some(failure),
+                    None => {}
+                },
+                else => break,
             }
-            match running.next().await {
-                Some(Ok(())) => {}
-                Some(Err(failure)) => failed = failed.or(Some(failure)),
-                None => return failed.map_or_else(|| Ok(waiting.len()), Err),
-            }
+        }
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(items.next().await.transpose()?.map(|_| begun)),
         }
     }
 }

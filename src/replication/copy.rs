@@ -1,7 +1,12 @@
 //! Copies what is missing, server-side, with a fixed number of copies at once.
 
+use std::pin::pin;
+
+use futures::{Stream, StreamExt, stream};
+
 use super::budget::Budget;
-use super::plan::{Planner, Task};
+use super::join::{Join, Reading};
+use super::plan::{self, Manifests, Task};
 use super::progress::Progress;
 use super::sites::Sites;
 use super::source::SourceAsset;
@@ -14,30 +19,27 @@ use crate::model::Asset;
 /// Safe to repeat because: what is complete is skipped, and a copy replaces its target as a whole.
 /// Fails as: `NeedsMoreTime` when the slice is spent, `Transient` for a copy that failed or a source that changed.
 pub async fn copy_blobs(
-    asset: &SourceAsset,
+    asset: &mut SourceAsset,
     replica: &Asset,
     storage: &Storage<'_>,
     sites: &Sites,
     budget: Budget,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let source = &asset.listing;
-    let mut copier = Copier {
-        from: storage.source(&asset.asset).await?,
-        to: storage.replica(replica).await?,
-        concurrency: sites.settings.copy_concurrency,
-        budget,
-        progress,
-    };
-    let mut planner = Planner::new(source);
-    copier.to.for_each_blob(|copy| planner.see(&copy)).await?;
-    let plan = planner.plan();
-    copier.budget = budget.with_time_to_work();
-    progress.begin(source.blobs().len() as u64, source.bytes(), plan.skipped_files, plan.skipped_bytes);
-    for phase in [&plan.media, &plan.manifests] {
-        copier.copy_all(phase).await?;
+    let content = &asset.inventory.content;
+    progress.begin(content.files, content.bytes);
+    let (from, to) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
+    let source = asset.kept.take().map_or_else(|| Reading::of(&from), |blobs| Reading::Kept(blobs.into_iter()));
+    let copier = Copier { from, to, concurrency: sites.settings.copy_concurrency, budget, progress };
+
+    let mut later = Manifests::default();
+    let join = Join::new(source, Reading::of(&copier.to));
+    copier.copy_all(plan::media(join, &mut later, progress)).await?;
+    if later.are_more {
+        let join = Join::new(Reading::of(&copier.from), Reading::of(&copier.to));
+        return copier.copy_all(plan::manifests(join)).await;
     }
-    Ok(())
+    copier.copy_all(stream::iter(later.tasks.into_iter().map(Ok))).await
 }
 
 struct Copier<'a> {
@@ -49,23 +51,23 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    async fn copy_all(&self, tasks: &[Task<'_>]) -> Result<(), Failure> {
-        let not_begun = self.budget.each(tasks.iter(), self.concurrency, |task| self.copy_one(task)).await?;
-        if not_begun == 0 {
+    async fn copy_all(&self, tasks: impl Stream<Item = Result<Task, Failure>>) -> Result<(), Failure> {
+        let mut tasks = pin!(tasks.peekable());
+        // The first task comes after what was looked at to find it.
+        tasks.as_mut().peek().await;
+        let budget = self.budget.with_time_to_work();
+        if budget.each(tasks, self.concurrency, |task| self.copy_one(task, budget)).await?.is_none() {
             return Ok(());
         }
         let now = self.progress.snapshot();
         let left = now.files_total.saturating_sub(now.files_done);
-        Err(self.budget.spent(&format!("{} of {} files are copied, {left} are left", now.files_done, now.files_total)))
+        Err(budget.spent(&format!("{} of {} files are copied, {left} are left", now.files_done, now.files_total)))
     }
 
-    async fn copy_one(&self, task: &Task<'_>) -> Result<(), Failure> {
-        let options = CopyOptions {
-            is_pending: task.is_pending,
-            until: self.budget.ends(),
-            is_last_chance: self.budget.is_last(),
-        };
-        self.to.copy_from(&self.from, task.blob, options).await?;
+    async fn copy_one(&self, task: Task, budget: Budget) -> Result<(), Failure> {
+        let options =
+            CopyOptions { is_pending: task.is_pending, until: budget.ends(), is_last_chance: budget.is_last() };
+        self.to.copy_from(&self.from, &task.blob, options).await?;
         self.progress.copied(task.blob.size_bytes);
         Ok(())
     }

@@ -4,9 +4,11 @@ mod budget;
 mod copy;
 mod files;
 mod holder;
+mod join;
 mod lease;
 mod locator;
 mod manifest;
+mod names;
 mod plan;
 mod playback;
 mod progress;
@@ -79,20 +81,22 @@ async fn pipeline(
 ) -> Result<Replicated, Failure> {
     let (source, replica) = (&sites.source, &sites.replica);
 
-    let asset = step("find_source_asset", source::find_source_asset(job, source, storage)).await?;
+    let mut asset = step("find_source_asset", source::find_source_asset(job, source, storage)).await?;
     let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
     let mark = source::mark(job, &asset);
     let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
-    step("copy_blobs", copy::copy_blobs(&asset, &twin_asset, storage, sites, budget, progress)).await?;
+    step("copy_blobs", copy::copy_blobs(&mut asset, &twin_asset, storage, sites, budget, progress)).await?;
     let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
-    let files = step("register_files", files::register_files(&asset, &twin_asset, &verified, replica, budget)).await?;
+    let files =
+        step("register_files", files::register_files(&asset.files, &twin_asset, &verified, storage, replica, budget))
+            .await?;
     let twin =
         step("ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica)).await?;
     let published_at = OffsetDateTime::now_utc();
     let playback = step("verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
 
-    let content = verified.content();
+    let content = verified.content().clone();
     Ok(Replicated {
         asset_id: asset.asset.id,
         asset_name: asset.asset.name,

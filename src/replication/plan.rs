@@ -1,75 +1,95 @@
-//! What to copy and in which order. Pure: two listings in, a plan out.
+//! What to copy and in which order, found while both sites are listed.
 
-use crate::model::{Blob, CopyStatus, Listing};
+use futures::Stream;
+use futures::stream::try_unfold;
 
-/// What to copy, in order.
-#[derive(Debug, PartialEq)]
-pub struct Plan<'a> {
-    /// Media first, the largest first, so that the longest copy does not begin last.
-    pub media: Vec<Task<'a>>,
-    /// Manifests after all media are there, so that no player ever sees one whose media are missing.
-    pub manifests: Vec<Task<'a>>,
-    /// How many blobs are complete and identical already.
-    pub skipped_files: u64,
-    /// Sum of their sizes in bytes.
-    pub skipped_bytes: u64,
-}
+use super::join::Join;
+use super::progress::Progress;
+use crate::failure::Failure;
+use crate::model::{Blob, CopyStatus, Pair};
+
+/// So many blobs are looked at ahead, to begin with the largest of them.
+const WINDOW: usize = 4096;
+/// So many manifests are kept in mind for when all media are there; with more of them both sites are listed again then.
+const MANIFESTS: usize = 1024;
 
 /// One blob to be copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Task<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
     /// As the source has it.
-    pub blob: &'a Blob,
+    pub blob: Blob,
     /// A copy onto it is under way.
     pub is_pending: bool,
 }
 
-/// How a blob of the source stands at the replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Missing,
-    Pending,
-    Complete,
-}
-
-/// Compares the source's listing with the replica's blobs, of which it keeps none.
-#[derive(Debug)]
-pub struct Planner<'a> {
-    source: &'a Listing,
-    states: Vec<State>,
-}
-
-impl<'a> Planner<'a> {
-    /// Nothing is at the replica yet.
-    pub fn new(source: &'a Listing) -> Self {
-        Self { source, states: vec![State::Missing; source.blobs().len()] }
-    }
-
-    /// Takes note of a blob of the replica.
-    pub fn see(&mut self, copy: &Blob) {
-        let Some(at) = self.source.position(&copy.name) else { return };
-        if self.source.blobs()[at].is_complete_in(copy) {
-            self.states[at] = State::Complete;
-        } else if copy.copy_status == Some(CopyStatus::Pending) {
-            self.states[at] = State::Pending;
+impl Task {
+    /// `None` where nothing is to be done, as the copy is complete, or the source has no such blob.
+    fn of(pair: Pair) -> Option<Self> {
+        match pair {
+            Pair::Source(blob) => Some(Self { blob, is_pending: false }),
+            Pair::Replica(_) => None,
+            Pair::Both(blob, copy) if blob.is_complete_in(&copy) => None,
+            Pair::Both(blob, copy) => Some(Self { blob, is_pending: copy.copy_status == Some(CopyStatus::Pending) }),
         }
     }
+}
 
-    /// What is left to do.
-    pub fn plan(self) -> Plan<'a> {
-        let mut plan = Plan { media: Vec::new(), manifests: Vec::new(), skipped_files: 0, skipped_bytes: 0 };
-        for (blob, state) in self.source.blobs().iter().zip(self.states) {
-            if state == State::Complete {
-                plan.skipped_files += 1;
-                plan.skipped_bytes += blob.size_bytes;
-                continue;
+/// The manifests that are to be copied after all media are there, so that no player ever sees one whose media are missing.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The first of them.
+    pub tasks: Vec<Task>,
+    /// Whether there are more.
+    pub are_more: bool,
+}
+
+impl Manifests {
+    fn remember(&mut self, task: Task) {
+        if self.tasks.len() < MANIFESTS {
+            self.tasks.push(task);
+        } else {
+            self.are_more = true;
+        }
+    }
+}
+
+/// The media that are to be copied: among each few thousand the largest first, so that the longest copy does not begin last.
+/// What is complete is counted, manifests are remembered.
+pub fn media<'a>(
+    join: Join,
+    manifests: &'a mut Manifests,
+    progress: &'a Progress,
+) -> impl Stream<Item = Result<Task, Failure>> + use<'a> {
+    let state = (join, Vec::new(), manifests);
+    try_unfold(state, move |(mut join, mut window, manifests)| async move {
+        if window.is_empty() {
+            while window.len() < WINDOW
+                && let Some(pair) = join.next().await?
+            {
+                let size_bytes = pair.source().map(|blob| blob.size_bytes);
+                match (Task::of(pair), size_bytes) {
+                    (Some(task), _) if is_manifest(&task.blob.name) => manifests.remember(task),
+                    (Some(task), _) => window.push(task),
+                    (None, Some(size_bytes)) => progress.skipped(size_bytes),
+                    (None, None) => {}
+                }
             }
-            let tasks = if is_manifest(&blob.name) { &mut plan.manifests } else { &mut plan.media };
-            tasks.push(Task { blob, is_pending: state == State::Pending });
+            window.sort_by_key(|task: &Task| task.blob.size_bytes);
         }
-        plan.media.sort_by_key(|task| std::cmp::Reverse(task.blob.size_bytes));
-        plan
-    }
+        Ok(window.pop().map(|task| (task, (join, window, manifests))))
+    })
+}
+
+/// The manifests that are to be copied.
+pub fn manifests(join: Join) -> impl Stream<Item = Result<Task, Failure>> {
+    try_unfold(join, |mut join| async move {
+        while let Some(pair) = join.next().await? {
+            if let Some(task) = Task::of(pair).filter(|task| is_manifest(&task.blob.name)) {
+                return Ok(Some((task, join)));
+            }
+        }
+        Ok(None)
+    })
 }
 
 fn is_manifest(name: &str) -> bool {
@@ -83,8 +103,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
+    use futures::TryStreamExt;
+
     use super::*;
     use crate::model::BlobKind;
+    use crate::replication::join::Reading;
 
     fn blob(name: &str, size_bytes: u64) -> Blob {
         Blob {
@@ -100,27 +123,35 @@ mod tests {
         }
     }
 
-    fn names<'a>(tasks: &[Task<'a>]) -> Vec<(&'a str, bool)> {
+    fn join(source: &[Blob], replica: &[Blob]) -> Join {
+        let kept = |blobs: &[Blob]| Reading::Kept(Vec::from(blobs).into_iter());
+        Join::new(kept(source), kept(replica))
+    }
+
+    fn names(tasks: &[Task]) -> Vec<(&str, bool)> {
         tasks.iter().map(|task| (task.blob.name.as_str(), task.is_pending)).collect()
     }
 
-    #[test]
-    fn large_media_first_manifests_last_complete_ones_not_at_all() {
-        let source = Listing::new(vec![
-            blob("a.mp4", 1),
-            blob("b.mp4", 9),
-            blob("m.ISM", 99),
-            blob("t.jpg", 0),
-            blob("x.mp4", 5),
-        ]);
-        let mut planner = Planner::new(&source);
+    #[tokio::test]
+    async fn large_media_first_manifests_last_complete_ones_not_at_all() {
+        let source = [blob("a.mp4", 1), blob("b.mp4", 9), blob("m.ISM", 99), blob("t.jpg", 0), blob("x.mp4", 5)];
         let pending = Blob { copy_status: Some(CopyStatus::Pending), ..blob("a.mp4", 1) };
-        for copy in [blob("x.mp4", 5), blob("stray.mp4", 1), pending, blob("b.mp4", 2)] {
-            planner.see(&copy);
-        }
-        let plan = planner.plan();
-        assert_eq!(names(&plan.media), [("b.mp4", false), ("a.mp4", true), ("t.jpg", false)]);
-        assert_eq!(names(&plan.manifests), [("m.ISM", false)]);
-        assert_eq!((plan.skipped_files, plan.skipped_bytes), (1, 5));
+        let replica = [pending, blob("b.mp4", 2), blob("stray.mp4", 1), blob("x.mp4", 5)];
+        let (mut later, progress) = (Manifests::default(), Progress::default());
+        let tasks: Vec<_> = media(join(&source, &replica), &mut later, &progress).try_collect().await.unwrap();
+        assert_eq!(names(&tasks), [("b.mp4", false), ("a.mp4", true), ("t.jpg", false)]);
+        assert_eq!((names(&later.tasks), later.are_more), (vec![("m.ISM", false)], false));
+        assert_eq!((progress.snapshot().files_done, progress.snapshot().bytes_done), (1, 5));
+    }
+
+    #[tokio::test]
+    async fn more_manifests_than_are_kept_in_mind_are_found_again() {
+        let names: Vec<_> = (0..MANIFESTS + 2).map(|number| format!("{number:05}.m3u8")).collect();
+        let source: Vec<_> = names.iter().map(|name| blob(name, 1)).collect();
+        let (mut later, progress) = (Manifests::default(), Progress::default());
+        let tasks: Vec<_> = media(join(&source, &[]), &mut later, &progress).try_collect().await.unwrap();
+        assert_eq!((tasks.len(), later.tasks.len(), later.are_more), (0, MANIFESTS, true));
+        let rest: Vec<_> = manifests(join(&source, &source[..MANIFESTS])).try_collect().await.unwrap();
+        assert_eq!(rest.len(), 2);
     }
 }

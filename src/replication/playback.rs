@@ -49,7 +49,7 @@ pub async fn verify_playback(
 ) -> Result<Playback, Failure> {
     let (source, replica) = (&sites.source, &sites.replica);
     let (source_base, replica_base) = try_join(find_base(source, locator), find_base(replica, twin)).await?;
-    let urls = StreamingUrls::build(&source_base, &replica_base, locator.id, &asset.manifest)
+    let urls = StreamingUrls::build(&source_base, &replica_base, locator.id, &asset.files.manifest)
         .map_err(|error| Failure::permanent("streaming-url", format!("streaming URLs cannot be built: {error}")))?;
     let young = YOUNG + time::Duration::minutes(i64::from(sites.settings.locator_start_minutes_ago));
     let is_new = locator.start.is_none_or(|start| OffsetDateTime::now_utc() - start < young);

@@ -57,12 +57,16 @@ impl Progress {
         }
     }
 
-    pub(super) fn begin(&self, files: u64, bytes: u64, skipped_files: u64, skipped_bytes: u64) {
+    pub(super) fn begin(&self, files: u64, bytes: u64) {
         self.files_total.store(files, Ordering::Relaxed);
         self.bytes_total.store(bytes, Ordering::Relaxed);
-        self.files_skipped.store(skipped_files, Ordering::Relaxed);
-        self.bytes_skipped.store(skipped_bytes, Ordering::Relaxed);
         self.began.get_or_init(Instant::now);
+    }
+
+    /// A file was found complete at the replica.
+    pub(super) fn skipped(&self, bytes: u64) {
+        self.files_skipped.fetch_add(1, Ordering::Relaxed);
+        self.bytes_skipped.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Another file is complete at the replica.

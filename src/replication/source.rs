@@ -1,30 +1,47 @@
 //! The two assets: the source's, refused where it cannot be replicated, and the replica's, found again by its mark.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::names::MimeTypes;
 use super::sites::Site;
 use super::storage::Storage;
+use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::{Asset, AssetFile, AssetMark, BlobKind, Listing, ReplicationJob};
+use crate::model::{Asset, AssetFile, AssetMark, Blob, BlobKind, Content, Inventory, ReplicationJob, Tally};
 
 /// How soon to look again for files that the encoder promised.
 const EXPECTED_CHECK: Duration = Duration::from_secs(5);
 /// How long an asset may be less than the encoder promised before that is taken for an error.
 const EXPECTED_PATIENCE: time::Duration = time::Duration::minutes(10);
 
+/// An asset of no more blobs than this, a page of the service, is listed once before it is copied; a larger one is not kept.
+const KEPT: usize = 5000;
+
 /// A source asset that can be replicated.
 #[derive(Debug)]
 pub struct SourceAsset {
     /// The asset.
     pub asset: Asset,
-    /// Its blobs, before anything was copied.
-    pub listing: Listing,
+    /// What its blobs add up to, before anything was copied.
+    pub inventory: Inventory,
+    /// The blobs themselves, where they are few.
+    pub kept: Option<Vec<Blob>>,
     /// Its registered files.
-    pub files: Vec<AssetFile>,
-    /// The name of its one server manifest (`.ism`).
+    pub files: SourceFiles,
+}
+
+/// What the registered files of a source asset tell.
+#[derive(Debug)]
+pub struct SourceFiles {
+    /// The name of the one server manifest (`.ism`).
     pub manifest: String,
+    /// The name of the primary file; the manifest's, where none is primary.
+    pub primary: String,
+    /// The MIME types of those that have one.
+    pub mime_types: MimeTypes,
 }
 
 /// Does: finds the asset, refuses what cannot be replicated, and finds its one server manifest. All that the source alone can
@@ -46,20 +63,64 @@ pub async fn find_source_asset(
     };
     let asset = site.media.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
     site.media.verify_replicable(&asset).await?;
-    let listing = storage.source(&asset).await?.list().await?;
+    let blobs = BlobFacts::look(&storage.source(&asset).await?).await?;
     let at_source = |failure: Failure| failure.at_site(&site.name);
     // First: an asset that is still being filled may lack its manifest for now.
-    verify_expected(job, &listing).map_err(at_source)?;
-    let files = site.media.list_files(&asset.id).await?;
-    verify_clear(&files).map_err(at_source)?;
-    let manifest = choose_manifest(&files).map_err(at_source)?;
-    verify_blobs(&listing, &manifest, &asset.container).map_err(at_source)?;
-    Ok(SourceAsset { asset, listing, files, manifest })
+    verify_expected(job, &blobs.inventory.content).map_err(at_source)?;
+    let files = look_at_files(&asset, site).await?;
+    blobs.verify(&files.manifest, &asset.container).map_err(at_source)?;
+    Ok(SourceAsset { asset, inventory: blobs.inventory, kept: blobs.kept, files })
 }
 
-fn verify_expected(job: &ReplicationJob, source: &Listing) -> Result<(), Failure> {
+/// What one reading of the blobs tells.
+struct BlobFacts {
+    inventory: Inventory,
+    kept: Option<Vec<Blob>>,
+    odd: Option<(String, BlobKind)>,
+    manifests: BTreeSet<String>,
+}
+
+impl BlobFacts {
+    async fn look(container: &Container) -> Result<Self, Failure> {
+        let (mut blobs, mut tally, mut kept) = (container.blobs(), Tally::default(), Some(Vec::new()));
+        let (mut odd, mut manifests) = (None, BTreeSet::new());
+        while let Some(blob) = blobs.next().await? {
+            tally.add(&blob);
+            if blob.kind != BlobKind::Block {
+                odd.get_or_insert_with(|| (blob.name.clone(), blob.kind));
+            }
+            if is_server_manifest(&blob.name) {
+                manifests.insert(blob.name.clone());
+            }
+            kept = kept.filter(|kept: &Vec<_>| kept.len() < KEPT);
+            if let Some(kept) = &mut kept {
+                kept.push(blob);
+            }
+        }
+        Ok(Self { inventory: tally.inventory(), kept, odd, manifests })
+    }
+
+    /// Streaming endpoints serve block blobs only (contract ams-v2, section 9), and no asset without its manifest's blob.
+    fn verify(&self, manifest: &str, container: &str) -> Result<(), Failure> {
+        if let Some((name, kind)) = &self.odd {
+            let kind = if *kind == BlobKind::Page { "page" } else { "append" };
+            return Err(Failure::permanent("blob-kind-unsupported", format!("'{name}' is a {kind} blob")).with_hint(
+                "media services stream block blobs only: upload the file again as a block blob and replay",
+            ));
+        }
+        if !self.manifests.contains(manifest) {
+            let message = format!("'{manifest}' is registered but its blob is not in container '{container}'");
+            return Err(Failure::permanent("manifest-blob-missing", message).with_hint(
+                "the source asset itself cannot be streamed: upload the file again or encode again, then replay",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn verify_expected(job: &ReplicationJob, source: &Content) -> Result<(), Failure> {
     let Some(expected) = job.expected else { return Ok(()) };
-    let (files, bytes) = (source.blobs().len() as u64, source.bytes());
+    let (files, bytes) = (source.files, source.bytes);
     if expected.files.is_none_or(|wanted| wanted == files) && expected.bytes.is_none_or(|wanted| wanted == bytes) {
         return Ok(());
     }
@@ -76,35 +137,42 @@ fn verify_expected(job: &ReplicationJob, source: &Listing) -> Result<(), Failure
     Err(Failure::permanent("source-not-as-expected", message).with_hint(hint))
 }
 
-/// A file that is encrypted by itself would be copied, and could not be played (contract ams-v2, section 4.5).
-fn verify_clear(files: &[AssetFile]) -> Result<(), Failure> {
-    files.iter().find(|file| file.is_encrypted).map_or(Ok(()), |file| {
-        Err(Failure::permanent("file-encrypted", format!("asset has an encrypted file, '{}'", file.name))
-            .with_hint("encode it in the clear"))
-    })
+/// Reads all files and keeps what the replica needs of them.
+async fn look_at_files(asset: &Asset, site: &Site) -> Result<SourceFiles, Failure> {
+    let mut pages = site.media.files(&asset.id);
+    let (mut manifests, mut primary, mut mime_types) = (Vec::new(), None, MimeTypes::default());
+    while let Some(page) = pages.next().await? {
+        for file in page {
+            verify_clear(&file).map_err(|failure| failure.at_site(&site.name))?;
+            if let Some(mime_type) = &file.mime_type {
+                mime_types.insert(&file.name, mime_type);
+            }
+            if file.is_primary {
+                primary.get_or_insert_with(|| file.name.clone());
+            }
+            if is_server_manifest(&file.name) {
+                manifests.push(file);
+            }
+        }
+    }
+    let manifest = choose_manifest(&manifests).map_err(|failure| failure.at_site(&site.name))?;
+    let primary = primary.unwrap_or_else(|| manifest.clone());
+    Ok(SourceFiles { manifest, primary, mime_types })
 }
 
-/// Streaming endpoints serve block blobs only (contract ams-v2, section 9), and no asset without its manifest's blob.
-fn verify_blobs(listing: &Listing, manifest: &str, container: &str) -> Result<(), Failure> {
-    if let Some(blob) = listing.blobs().iter().find(|blob| blob.kind != BlobKind::Block) {
-        let kind = if blob.kind == BlobKind::Page { "page" } else { "append" };
-        return Err(Failure::permanent("blob-kind-unsupported", format!("'{}' is a {kind} blob", blob.name))
-            .with_hint("media services stream block blobs only: upload the file again as a block blob and replay"));
+/// A file that is encrypted by itself would be copied, and could not be played (contract ams-v2, section 4.5).
+fn verify_clear(file: &AssetFile) -> Result<(), Failure> {
+    if !file.is_encrypted {
+        return Ok(());
     }
-    if listing.find(manifest).is_none() {
-        let message = format!("'{manifest}' is registered but its blob is not in container '{container}'");
-        return Err(Failure::permanent("manifest-blob-missing", message).with_hint(
-            "the source asset itself cannot be streamed: upload the file again or encode again, then replay",
-        ));
-    }
-    Ok(())
+    Err(Failure::permanent("file-encrypted", format!("asset has an encrypted file, '{}'", file.name))
+        .with_hint("encode it in the clear"))
 }
 
 /// The primary `.ism`, else the only one; the ending in any case (contract ams-v2, sections 6 and 9).
-fn choose_manifest(files: &[AssetFile]) -> Result<String, Failure> {
-    let manifests: Vec<_> = files.iter().filter(|file| is_server_manifest(&file.name)).collect();
+fn choose_manifest(manifests: &[AssetFile]) -> Result<String, Failure> {
     let primary = manifests.iter().find(|file| file.is_primary);
-    match (primary, manifests.as_slice()) {
+    match (primary, manifests) {
         (Some(file), _) | (None, [file]) => Ok(file.name.clone()),
         (None, []) => Err(Failure::permanent(
             "manifest-missing",
@@ -158,11 +226,11 @@ mod tests {
 
     #[test]
     fn the_primary_decides_and_the_only_one_needs_no_mark() {
-        let mp4 = || file("a.mp4", true);
         let chosen = |files: &[AssetFile]| choose_manifest(files).map_err(|failure| failure.code);
-        assert_eq!(chosen(&[mp4(), file("A.ISM", false), file("a.ismc", false)]), Ok("A.ISM".into()));
+        assert_eq!(chosen(&[file("A.ISM", false)]), Ok("A.ISM".into()));
         assert_eq!(chosen(&[file("a.ism", false), file("b.ism", true)]), Ok("b.ism".into()));
-        assert_eq!(chosen(&[file("a.ism", false), file("b.ism", false), mp4()]), Err("manifest-ambiguous"));
-        assert_eq!(chosen(&[mp4()]), Err("manifest-missing"));
+        assert_eq!(chosen(&[file("a.ism", false), file("b.ism", false)]), Err("manifest-ambiguous"));
+        assert_eq!(chosen(&[]), Err("manifest-missing"));
+        assert!(is_server_manifest("A.ISM") && !is_server_manifest("a.ismc"));
     }
 }

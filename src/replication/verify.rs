@@ -1,30 +1,33 @@
 //! Proves that the copy is the source: the only maker of a `VerifiedCopy`.
 
+use super::join::{Join, Reading};
+use super::names::Sizes;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
-use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::{Asset, Content, Difference, Listing};
+use crate::model::{Asset, Content, Difference, METADATA_SOURCE_ETAG, Pair, Tally};
 
 /// So many differences are named, the others counted.
 const SHOWN: usize = 5;
 
 /// Evidence that all files are at the replica, identical. Files are registered and a locator made only with one of these.
 #[derive(Debug)]
-pub struct VerifiedCopy<'a> {
-    listing: &'a Listing,
+pub struct VerifiedCopy {
+    content: Content,
+    registrable: Sizes,
 }
 
-impl VerifiedCopy<'_> {
-    /// The files, as the source has them.
-    pub fn listing(&self) -> &Listing {
-        self.listing
+impl VerifiedCopy {
+    /// The totals for the event.
+    pub fn content(&self) -> &Content {
+        &self.content
     }
 
-    /// The totals for the event.
-    pub fn content(&self) -> Content {
-        self.listing.content()
+    /// The files that the media service can register, with their sizes: nested blobs never are, as a file's name may hold
+    /// no slash (contract ams-v2, sections 3 and 4.1).
+    pub fn registrable(&self) -> &Sizes {
+        &self.registrable
     }
 }
 
@@ -32,35 +35,47 @@ impl VerifiedCopy<'_> {
 /// Safe to repeat because: it only reads.
 /// Fails as: `Transient` when the source changed in mid-copy or a file is not identical (the next run copies it again),
 /// `Permanent` when the replica holds files that the source has not.
-pub async fn verify_copy<'a>(
-    asset: &'a SourceAsset,
+pub async fn verify_copy(
+    asset: &SourceAsset,
     replica: &Asset,
     storage: &Storage<'_>,
     sites: &Sites,
-) -> Result<VerifiedCopy<'a>, Failure> {
-    let listing = &asset.listing;
-    if let Some(name) = changed(listing, &storage.source(&asset.asset).await?).await? {
-        let message = format!("'{name}' changed at the source while the asset was copied");
+) -> Result<VerifiedCopy, Failure> {
+    let (source, copy) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
+    let mut join = Join::new(Reading::of(&source), Reading::of(&copy));
+    let (mut tally, mut registrable) = (Tally::default(), Sizes::default());
+    let (mut found, mut changed) = (Differences::default(), None);
+    while let Some(pair) = join.next().await? {
+        if let Some(blob) = pair.source() {
+            tally.add(blob);
+            if !blob.name.contains('/') {
+                registrable.insert(&blob.name, blob.size_bytes);
+            }
+        }
+        found.extend(pair.difference());
+        changed = changed.or_else(|| name_of_change(&pair));
+    }
+    let now = tally.inventory();
+    if now.versions != asset.inventory.versions {
+        let name = changed.map_or_else(|| "a file".to_owned(), |name| format!("'{name}'"));
+        let message = format!("{name} changed at the source while the asset was copied");
         return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
     }
-    let mut found = Differences::default();
-    let mut comparison = listing.comparison();
-    let see = |copy| found.extend(comparison.difference(&copy));
-    storage.replica(replica).await?.for_each_blob(see).await?;
-    found.extend(comparison.unmet().map(|blob| Difference::Missing(blob.name.clone())));
-    if found.count == 0 { Ok(VerifiedCopy { listing }) } else { Err(found.failure().at_site(&sites.replica.name)) }
+    if found.count > 0 {
+        return Err(found.failure().at_site(&sites.replica.name));
+    }
+    Ok(VerifiedCopy { content: now.content, registrable })
 }
 
-/// The first file that the source has no longer, or in another version, or that is new.
-async fn changed(before: &Listing, source: &Container) -> Result<Option<String>, Failure> {
-    let (mut comparison, mut first) = (before.comparison(), None);
-    let see = |now: crate::model::Blob| {
-        if comparison.meet(&now.name).is_none_or(|blob| blob.etag != now.etag) {
-            first.get_or_insert(now.name);
+/// The name of a file that was made, removed or changed at the source after it was copied, if this is one.
+fn name_of_change(pair: &Pair) -> Option<String> {
+    match pair {
+        Pair::Source(blob) | Pair::Replica(blob) => Some(blob.name.clone()),
+        Pair::Both(ours, theirs) => {
+            let copied = theirs.metadata.get(METADATA_SOURCE_ETAG)?;
+            (*copied != ours.etag).then(|| ours.name.clone())
         }
-    };
-    source.for_each_blob(see).await?;
-    Ok(first.or_else(|| comparison.unmet().next().map(|blob| blob.name.clone())))
+    }
 }
 
 /// What differs, for people: the first few by name.

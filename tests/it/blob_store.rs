@@ -5,12 +5,14 @@ mod faults;
 pub(crate) mod scripted;
 mod world;
 
+use std::time::Duration;
+
 use anyhow::Result;
-use stream_replicator::blob_store::CopyOptions;
-use stream_replicator::failure::FailureKind;
+use stream_replicator::blob_store::{Container, CopyOptions};
+use stream_replicator::failure::{Failure, FailureKind};
 use stream_replicator::model::{Blob, BlobKind, CopyStatus, METADATA_SOURCE_ETAG};
 use testbed::storage::{PutKind, PutOptions};
-use world::{AWKWARD_NAMES, Log, World, account_at, exposes, options, settings};
+use world::{AWKWARD_NAMES, Log, World, account_at, differences, exposes, named, options, settings};
 
 #[tokio::test]
 async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result<()> {
@@ -30,9 +32,9 @@ async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result
     let mut expected: Vec<&str> = AWKWARD_NAMES.to_vec();
     expected.extend(["staged", "page", "append"]);
     expected.sort_unstable();
-    assert_eq!(listing.blobs().iter().map(|blob| blob.name.as_str()).collect::<Vec<_>>(), expected);
+    assert_eq!(listing.iter().map(|blob| blob.name.as_str()).collect::<Vec<_>>(), expected);
 
-    let blob = listing.find(AWKWARD_NAMES[0]).unwrap();
+    let blob = named(&listing, AWKWARD_NAMES[0])?;
     let head = world.west.head(&container, AWKWARD_NAMES[0]).await?.unwrap();
     assert_eq!((blob.size_bytes, &blob.etag, blob.kind), (head.size, &head.etag, BlobKind::Block));
     assert_eq!(blob.properties.content_type.as_deref(), Some("video/mp4"));
@@ -44,17 +46,48 @@ async fn a_listing_has_every_blob_with_its_headers_metadata_and_kind() -> Result
     assert_eq!(blob.metadata.get("cms").map(String::as_str), Some("4711; \"x\" <y>"));
     assert_eq!((blob.copy_status, blob.last_modified.is_some()), (None, true));
 
-    let staged = listing.find("staged").unwrap();
+    let staged = named(&listing, "staged")?;
     assert_eq!((staged.kind, staged.content_md5), (BlobKind::Block, None));
-    assert_eq!(listing.find("page").unwrap().kind, BlobKind::Page);
-    assert_eq!(listing.find("append").unwrap().kind, BlobKind::Append);
+    assert_eq!(named(&listing, "page")?.kind, BlobKind::Page);
+    assert_eq!(named(&listing, "append")?.kind, BlobKind::Append);
+    Ok(())
+}
+
+/// All blobs of a container one by one, by their names.
+async fn read(container: &Container) -> Result<Vec<String>, Failure> {
+    let (mut blobs, mut names) = (container.blobs(), Vec::new());
+    while let Some(blob) = blobs.next().await? {
+        names.push(blob.name);
+    }
+    Ok(names)
+}
+
+#[tokio::test]
+async fn a_listing_is_read_page_by_page_and_put_in_order_where_the_service_has_another() -> Result<()> {
+    let world = World::start().await?;
+    let container = world.container().await?;
+    for number in 0..9 {
+        world.west.put(&container, &format!("{number}"), "x", options()).await?;
+    }
+    let source = world.source.clone().with_page_size(2).container(&container);
+    assert_eq!(read(&source).await?, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+
+    // Azurite sorts by UTF-16 units: the clapper board is two of them, both below the full-width stop.
+    for name in ["\u{ff0e}.mp4", "\u{1f3ac}.mp4"] {
+        world.west.put(&container, name, "x", options()).await?;
+    }
+    let failure = read(&source).await.unwrap_err();
+    assert_eq!(failure.code, "listing-unordered");
+    assert_eq!(failure.kind, FailureKind::NeedsMoreTime { check_after: Duration::ZERO });
+    let names = read(&source).await?;
+    assert_eq!(names[8..], ["8", "\u{ff0e}.mp4", "\u{1f3ac}.mp4"]);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_empty_container_is_an_empty_listing_and_a_missing_one_a_permanent_failure() -> Result<()> {
     let world = World::start().await?;
-    assert_eq!(world.source.container(&world.container().await?).list().await?.blobs(), []);
+    assert_eq!(world.source.container(&world.container().await?).list().await?, []);
     let failure = world.source.container("no-such-container").list().await.unwrap_err();
     assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "container-missing"));
     assert!(failure.hint.unwrap().contains("lost its container"));
@@ -76,7 +109,7 @@ async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
     world.east.put(&container, "plain", "something else", options()).await?;
 
     let source = world.source.container(&container).list().await?;
-    let copies = source.blobs().iter().cloned().map(|blob| {
+    let copies = source.iter().cloned().map(|blob| {
         let (container, source, replica) = (container.clone(), world.source.clone(), world.replica.clone());
         // on other threads, as a worker does it
         tokio::spawn(async move {
@@ -87,8 +120,8 @@ async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
         copy?;
     }
     let replica = world.replica.container(&container).list().await?;
-    assert_eq!(source.differences(&replica), []);
-    for (blob, copy) in source.blobs().iter().zip(replica.blobs()) {
+    assert_eq!(differences(&source, &replica), []);
+    for (blob, copy) in source.iter().zip(&replica) {
         assert_eq!(copy.metadata.get(METADATA_SOURCE_ETAG), Some(&blob.etag), "{}", blob.name);
         assert_eq!(copy.copy_status, Some(CopyStatus::Success));
         assert!(blob.is_complete_in(copy), "{}", blob.name);
@@ -104,7 +137,7 @@ async fn a_source_that_changed_or_went_since_the_listing_is_not_copied() -> Resu
     let container = world.container().await?;
     world.west.put(&container, "a", "first", options()).await?;
     let listing = world.source.container(&container).list().await?;
-    let blob = listing.find("a").unwrap();
+    let blob = named(&listing, "a")?;
 
     world.west.put(&container, "a", "second", options()).await?;
     let failure = world.copy(&container, blob).await.unwrap_err();
@@ -124,7 +157,7 @@ async fn a_copy_into_a_lost_container_is_a_permanent_failure_of_the_replica() ->
     let world = World::start().await?;
     let container = world.container().await?;
     world.west.put(&container, "a", "x", options()).await?;
-    let blob = world.source.container(&container).list().await?.blobs()[0].clone();
+    let blob = world.source.container(&container).list().await?[0].clone();
     world.east.delete_container(&container).await?;
     let failure = world.copy(&container, &blob).await.unwrap_err();
     assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, "container-missing"));
@@ -137,7 +170,7 @@ async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> 
     let world = World::start().await?;
     let container = world.container().await?;
     world.west.put(&container, "a", "x", options()).await?;
-    let blob: Blob = world.source.container(&container).list().await?.blobs()[0].clone();
+    let blob: Blob = world.source.container(&container).list().await?[0].clone();
     let wrong = account_at(world.west.endpoint().as_str(), "west", world.east.key_base64(), &settings())?;
 
     let failures = [
@@ -181,7 +214,7 @@ async fn no_log_line_tells_a_signature() -> Result<()> {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     let guard = tracing::subscriber::set_default(subscriber.finish());
-    let blob = world.source.container(&container).list().await?.blobs()[0].clone();
+    let blob = world.source.container(&container).list().await?[0].clone();
     world.copy(&container, &blob).await?;
     world.copy("no-such-container", &blob).await.unwrap_err();
     drop(guard);

@@ -3,19 +3,43 @@
 use serde_json::{Map, Value, json};
 
 use super::AmsV2;
+use super::request::Pages;
 use super::resource::{key, literal, with_query};
 use super::wire::{AnyRow, FileRow};
 use crate::failure::Failure;
 use crate::model::AssetFile;
 
-impl AmsV2 {
-    /// The registered files of an asset, in the order of their ids.
+/// The registered files of an asset, a page at a time.
+pub struct FilePages<'a>(Pages<'a>);
+
+impl FilePages<'_> {
+    /// The next page; `None` after the last one.
     ///
     /// # Errors
     /// As every call; `not-found` when the asset is gone.
+    pub async fn next(&mut self) -> Result<Option<Vec<AssetFile>>, Failure> {
+        let rows = self.0.next::<FileRow>().await?;
+        Ok(rows.map(|rows| rows.into_iter().map(file).collect()))
+    }
+}
+
+impl AmsV2 {
+    /// The registered files of an asset, to be read page by page in the order of their ids.
+    #[must_use]
+    pub fn files(&self, asset_id: &str) -> FilePages<'_> {
+        FilePages(self.client.pages(format!("{}/Files", key("Assets", asset_id)), None))
+    }
+
+    /// The registered files of an asset at once.
+    ///
+    /// # Errors
+    /// As [`FilePages::next`].
     pub async fn list_files(&self, asset_id: &str) -> Result<Vec<AssetFile>, Failure> {
-        let rows: Vec<FileRow> = self.client.list(&format!("{}/Files", key("Assets", asset_id)), None).await?;
-        Ok(rows.into_iter().map(file).collect())
+        let (mut pages, mut files) = (self.files(asset_id), Vec::new());
+        while let Some(page) = pages.next().await? {
+            files.extend(page);
+        }
+        Ok(files)
     }
 
     /// Registers every blob of the asset's container as a file, with its size (contract ams-v2, section 4.1). What happens

@@ -31,23 +31,20 @@ impl Client {
         }
     }
 
-    /// Reads a whole set, page by page; `filter` is an OData expression.
+    /// A whole set, to be read page by page; `filter` is an OData expression.
+    pub fn pages(&self, set: String, filter: Option<&str>) -> Pages<'_> {
+        let filter = filter.map(str::to_owned);
+        Pages { client: self, next: Some(page_of(&set, filter.as_deref(), 0)), set, filter, rows: 0, count: 0 }
+    }
+
+    /// Reads a whole set at once.
     pub async fn list<T: DeserializeOwned>(&self, set: &str, filter: Option<&str>) -> Result<Vec<T>, CallError> {
+        let mut pages = self.pages(set.to_owned(), filter);
         let mut items = Vec::new();
-        let mut resource = page_of(set, filter, 0);
-        for _ in 0..MAX_PAGES {
-            let page = self.page::<T>(resource).await?;
-            let is_full = page.items.len() >= PAGE;
-            items.extend(page.items);
-            resource = match page.next {
-                Some(next) => self.below_root(&next)?,
-                // No link is known of this service: a full page may have a successor.
-                None if is_full => page_of(set, filter, items.len()),
-                None => return Ok(items),
-            };
+        while let Some(page) = pages.next().await? {
+            items.extend(page);
         }
-        let message = format!("{set} has no end: {} rows read", items.len());
-        Err(CallError::before(Failure::transient("endless-list", message).at_site(self.site())))
+        Ok(items)
     }
 
     /// Reads at most one row of a set.
@@ -98,6 +95,37 @@ impl Client {
         };
         let link = root.join(link).map_err(|_| refused())?;
         [&root, self.front_door()].iter().find_map(|root| relative(&link, root)).ok_or_else(refused)
+    }
+}
+
+/// A set that is read page by page.
+pub struct Pages<'a> {
+    client: &'a Client,
+    set: String,
+    filter: Option<String>,
+    next: Option<String>,
+    rows: usize,
+    count: usize,
+}
+
+impl Pages<'_> {
+    /// The next page; `None` after the last one.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<Vec<T>>, CallError> {
+        let Some(resource) = self.next.take() else { return Ok(None) };
+        if self.count == MAX_PAGES {
+            let message = format!("{} has no end: {} rows read", self.set, self.rows);
+            return Err(CallError::before(Failure::transient("endless-list", message).at_site(self.client.site())));
+        }
+        let page = self.client.page::<T>(resource).await?;
+        self.count += 1;
+        self.rows += page.items.len();
+        self.next = match page.next {
+            Some(next) => Some(self.client.below_root(&next)?),
+            // No link is known of this service: a full page may have a successor.
+            None if page.items.len() >= PAGE => Some(page_of(&self.set, self.filter.as_deref(), self.rows)),
+            None => None,
+        };
+        Ok(Some(page.items))
     }
 }
 

@@ -113,7 +113,7 @@ async fn a_busy_or_broken_service_is_asked_again() -> Result<()> {
 
     let page = Answer::new(200).body("<EnumerationResults><Blobs /><NextMarker /></EnumerationResults>");
     let scripted = Scripted::start(vec![Answer::new(0), Answer::new(200).body("<garbled"), page]).await?;
-    assert_eq!(scripted.account("west", &settings())?.container("c").list().await?.blobs(), []);
+    assert_eq!(scripted.account("west", &settings())?.container("c").list().await?, []);
     assert_eq!(scripted.seen().len(), 3);
     Ok(())
 }
@@ -243,9 +243,9 @@ async fn a_listing_of_the_real_service_is_understood() -> Result<()> {
     let scripted = Scripted::start(vec![Answer::new(200).body(first), Answer::new(200).body(last)]).await?;
     let listing = scripted.account("west", &settings())?.container("c").list().await?;
 
-    let names: Vec<&str> = listing.blobs().iter().map(|blob| blob.name.as_str()).collect();
+    let names: Vec<&str> = listing.iter().map(|blob| blob.name.as_str()).collect();
     assert_eq!(names, ["a\u{fffe}", "b & c"]);
-    let (page, block) = (&listing.blobs()[0], &listing.blobs()[1]);
+    let (page, block) = (&listing[0], &listing[1]);
     assert_eq!((page.kind, page.md5_text().as_deref()), (BlobKind::Page, Some("1B2M2Y8AsgTpgAmY7PhCfg==")));
     assert_eq!(
         (block.etag.as_str(), block.size_bytes, block.copy_status),

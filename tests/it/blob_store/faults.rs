@@ -1,13 +1,13 @@
 //! Copying between two accounts of a real Azurite behind a proxy that misbehaves.
 
 use anyhow::{Context, Result};
-use stream_replicator::model::{Difference, Listing};
+use stream_replicator::model::{Blob, Difference};
 use testbed::proxy::{Action, CopyOutcome, FaultProxy, Rule};
 
-use crate::blob_store::world::{AWKWARD_NAMES, World, options};
+use crate::blob_store::world::{AWKWARD_NAMES, World, differences, options};
 
 /// A world behind a proxy, with some blobs in a container of the source.
-async fn behind_proxy() -> Result<(World, FaultProxy, String, Listing)> {
+async fn behind_proxy() -> Result<(World, FaultProxy, String, Vec<Blob>)> {
     let direct = World::start().await?;
     let container = direct.container().await?;
     for name in AWKWARD_NAMES {
@@ -33,10 +33,10 @@ async fn passing_trouble_is_tried_through() -> Result<()> {
         Rule::answer(503, "ServerBusy").query("comp=list").times(1),
     ];
     let faults = faults.map(|rule| proxy.fault(rule));
-    for blob in source.blobs() {
+    for blob in &source {
         world.copy(&container, blob).await?;
     }
-    assert_eq!(source.differences(&world.replica.container(&container).list().await?), []);
+    assert_eq!(differences(&source, &world.replica.container(&container).list().await?), []);
     assert_eq!(faults.map(|fault| fault.hits()), [2, 1, 1, 1, 1, 1]);
     Ok(())
 }
@@ -46,7 +46,7 @@ async fn a_copy_that_the_service_queues_is_awaited() -> Result<()> {
     let (world, proxy, container, source) = behind_proxy().await?;
     let queued = Rule::pending_copy(Some(1), CopyOutcome::Success).header("x-ms-requires-sync").times(1);
     let queued = proxy.fault(queued);
-    world.copy(&container, &source.blobs()[0]).await?;
+    world.copy(&container, &source[0]).await?;
     assert_eq!(queued.hits(), 1);
     assert!(proxy.requests().iter().filter(|seen| seen.method == "HEAD").count() >= 2);
     Ok(())
@@ -56,18 +56,18 @@ async fn a_copy_that_the_service_queues_is_awaited() -> Result<()> {
 async fn a_copy_that_the_service_gives_up_is_unfinished_and_replaced_by_the_next() -> Result<()> {
     for outcome in [CopyOutcome::Failed, CopyOutcome::Aborted] {
         let (world, proxy, container, source) = behind_proxy().await?;
-        let blob = &source.blobs()[0];
+        let blob = &source[0];
         let lost = proxy.fault(Rule::pending_copy(Some(0), outcome).header("x-ms-requires-sync"));
         let failure = world.copy(&container, blob).await.unwrap_err();
         // what the service fails at is tried again, what somebody aborted is not
         let (code, tries) = if outcome == CopyOutcome::Failed { ("copy-failed", 3) } else { ("copy-aborted", 1) };
         assert_eq!((failure.is_transient(), failure.code, lost.hits()), (true, code, tries));
         let replica = world.replica.container(&container).list().await?;
-        assert_eq!(blob.difference(&replica.blobs()[0]), Some(Difference::Unfinished(blob.name.clone())));
+        assert_eq!(blob.difference(&replica[0]), Some(Difference::Unfinished(blob.name.clone())));
 
         proxy.clear_faults();
         world.copy(&container, blob).await?;
-        assert_eq!(blob.difference(&world.replica.container(&container).list().await?.blobs()[0]), None);
+        assert_eq!(blob.difference(&world.replica.container(&container).list().await?[0]), None);
     }
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use stream_replicator::blob_store::{BlobAccount, CopyOptions};
 use stream_replicator::failure::Failure;
 use stream_replicator::http::StorageTransport;
-use stream_replicator::model::Blob;
+use stream_replicator::model::{Blob, Difference, Pair};
 use stream_replicator::settings::{HttpSettings, Resolve, Secret, StorageAccess, StorageSettings};
 use testbed::process::shared;
 use testbed::storage::{PutOptions, Storage};
@@ -27,6 +27,23 @@ pub const AWKWARD_NAMES: [&str; 9] = [
     "it's;a,'list'[1]{2}.mp4",
     "manifest.ism",
 ];
+
+/// The blob of that name.
+pub fn named<'a>(blobs: &'a [Blob], name: &str) -> Result<&'a Blob> {
+    blobs.iter().find(|blob| blob.name == name).with_context(|| format!("no {name}"))
+}
+
+/// Every way in which the second listing is not the first.
+pub fn differences(source: &[Blob], replica: &[Blob]) -> Vec<Difference> {
+    let (mut ours, mut theirs) = (source.iter().cloned(), replica.iter().cloned());
+    let (mut left, mut right) = (ours.next(), theirs.next());
+    let mut found = Vec::new();
+    while let Some(pair) = Pair::take(&mut left, &mut right) {
+        found.extend(pair.difference());
+        (left, right) = (left.or_else(|| ours.next()), right.or_else(|| theirs.next()));
+    }
+    found
+}
 
 /// Both accounts, each once as the testbed sees it and once as we do.
 pub struct World {

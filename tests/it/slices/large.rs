@@ -16,8 +16,10 @@ const DEADLINE: Duration = Duration::from_secs(700);
 const LOOK: Duration = Duration::from_millis(100);
 /// What full pages of both services may cost, 5000 blobs and 1000 files, in the arenas of all threads.
 const PAGES_KIB: u64 = 48 * 1024;
-/// What the worker may keep of each file: its blob, and its registration at either site.
-const FILE_BYTES: u64 = 2560;
+/// What the worker may keep of each file: its name's hash and size, its MIME type's, and the correction of its description.
+const FILE_BYTES: u64 = 256;
+/// What two equal runs differ in.
+const NOISE_KIB: u64 = 8 * 1024;
 
 /// What a run came to.
 struct Run {
@@ -88,14 +90,15 @@ async fn watch(story: &mut Story) -> Result<(Received, Vec<u64>)> {
     }
 }
 
-/// Memory is a few pages and a bounded number of bytes for each file, however many slices there are.
-fn ensure_memory(few: &Run, many: &Run) -> Result<()> {
-    let allowed = few.peak_kib() + PAGES_KIB + (many.files - few.files) * FILE_BYTES / 1024;
+/// Two assets, the second one larger: memory grows by no more than `allowed_kib` and a few bytes for each file, and not from
+/// slice to slice.
+fn ensure_memory(few: &Run, many: &Run, allowed_kib: u64) -> Result<()> {
+    let allowed = few.peak_kib() + allowed_kib + (many.files - few.files) * FILE_BYTES / 1024;
     ensure!(many.peak_kib() <= allowed, "{} KiB, not {allowed}: {:?}", many.peak_kib(), many.peaks_kib);
     // Pages get full while the replica does, and the last slice does more than the others.
     if let [.., before_last, _] = many.peaks_kib[..] {
         let half_way = many.peaks_kib[many.peaks_kib.len() / 2];
-        ensure!(before_last <= half_way + half_way / 4, "it grows from slice to slice: {:?}", many.peaks_kib);
+        ensure!(before_last <= half_way + half_way / 10, "it grows from slice to slice: {:?}", many.peaks_kib);
     }
     Ok(())
 }
@@ -105,14 +108,14 @@ async fn asset_of_3_000_files() -> Result<()> {
     let few = replicate(250, 600).await?;
     let many = replicate(2_994, 4).await?;
     ensure!(many.peaks_kib.len() >= 2, "one slice");
-    ensure_memory(&few, &many)
+    ensure_memory(&few, &many, PAGES_KIB)
 }
 
-/// Part of the long suite: `deploy/test.sh --full`.
+/// Part of the long suite: `deploy/test.sh --full`. With 7,000 files all pages are full once; more of them cost nothing.
 #[tokio::test]
 async fn asset_of_25_000_files() -> Result<()> {
-    let few = replicate(250, 600).await?;
+    let few = replicate(6_994, 10).await?;
     let many = replicate(24_994, 10).await?;
     ensure!(many.peaks_kib.len() >= 2, "one slice");
-    ensure_memory(&few, &many)
+    ensure_memory(&few, &many, NOISE_KIB)
 }
