@@ -7,10 +7,11 @@ use stream_replicator::rabbitmq::{
 };
 use stream_replicator::settings::{BrokerUrl, RabbitmqSettings, Secret};
 use testbed::process::{Vhost, start_rabbitmq};
+use testbed::tcp_proxy::TcpProxy;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
-use crate::support::rabbitmq::{self, Operator, Wire, depth_becomes, fresh_vhost, message, next, within};
+use crate::support::rabbitmq::{self, Operator, depth_becomes, fresh_vhost, message, next, url_through, within};
 
 #[tokio::test]
 async fn topology_can_be_applied_twice_and_checked() -> Result<()> {
@@ -176,14 +177,14 @@ async fn after_the_stop_nothing_is_started_and_what_runs_can_be_settled() -> Res
 async fn a_cut_connection_ends_the_session_and_everything_of_it() -> Result<()> {
     let (vhost, mut settings) = fresh_vhost().await?;
     apply(&settings).await?;
-    let wire = Wire::to(vhost.broker().amqp_port()).await?;
-    settings.url = Some(BrokerUrl::new(Secret::new(&wire.url(&vhost))));
+    let proxy = TcpProxy::before_port(vhost.broker().amqp_port()).await?;
+    settings.url = Some(BrokerUrl::new(Secret::new(&url_through(&proxy, &vhost))));
     let (session, mut deliveries) = Session::open(&settings, Some(1)).await?;
     let publisher = session.publisher();
     publisher.publish("replication.retry", "now", &message("one")).await?;
     let delivery = next(&mut deliveries).await?;
 
-    wire.cut();
+    proxy.reset();
     within("the end of the session", session.ended().cancelled()).await?;
     assert!(session.end_reason().is_some());
     assert!(within("the end of the deliveries", deliveries.next()).await?.is_none());

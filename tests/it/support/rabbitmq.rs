@@ -1,4 +1,4 @@
-//! A virtual host of one story at the shared broker, with settings for it, and a wire that can be cut.
+//! A virtual host of one story at the shared broker, with settings for it.
 
 use std::time::Duration;
 
@@ -9,9 +9,7 @@ use lapin::{Connection, ConnectionProperties, ExchangeKind};
 use stream_replicator::rabbitmq::{Deliveries, Delivery, Message};
 use stream_replicator::settings::{BrokerUrl, RabbitmqSettings, Secret, TopologyMode};
 use testbed::process::{Vhost, shared};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
+use testbed::tcp_proxy::TcpProxy;
 
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -95,42 +93,8 @@ impl Operator {
     }
 }
 
-/// A TCP wire to the broker that can be cut.
-pub struct Wire {
-    port: u16,
-    cut: CancellationToken,
-    accepting: AbortHandle,
-}
-
-impl Wire {
-    pub async fn to(broker_port: u16) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (port, cut) = (listener.local_addr()?.port(), CancellationToken::new());
-        let cut_here = cut.clone();
-        let accepting = tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let cut = cut_here.clone();
-                tokio::spawn(async move {
-                    let Ok(mut broker) = TcpStream::connect(("127.0.0.1", broker_port)).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut broker) => {}
-                        () = cut.cancelled() => {}
-                    }
-                });
-            }
-        });
-        Ok(Self { port, cut, accepting: accepting.abort_handle() })
-    }
-
-    /// The same virtual host through this wire.
-    pub fn url(&self, vhost: &Vhost) -> String {
-        let (user, password, name) = (vhost.user(), vhost.password(), vhost.name());
-        format!("amqp://{user}:{password}@127.0.0.1:{}/{name}", self.port)
-    }
-
-    /// Ends every connection, and lets no new one through.
-    pub fn cut(&self) {
-        self.accepting.abort();
-        self.cut.cancel();
-    }
+/// The virtual host as it is reached through a proxy.
+pub fn url_through(proxy: &TcpProxy, vhost: &Vhost) -> String {
+    let (user, password, name) = (vhost.user(), vhost.password(), vhost.name());
+    format!("amqp://{user}:{password}@127.0.0.1:{}/{name}", proxy.port())
 }

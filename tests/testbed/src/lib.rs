@@ -7,4 +7,5 @@ pub mod process;
 pub mod proxy;
 pub mod relay;
 pub mod storage;
+pub mod tcp_proxy;
 pub mod zone;
