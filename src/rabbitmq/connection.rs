@@ -84,9 +84,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects under a name that the broker's tools show.
+    /// Connects under a name that the broker's tools show, with the credentials of this moment.
     pub(super) async fn open(settings: &RabbitmqSettings, name: &str) -> Result<Self, RabbitmqError> {
-        let mut uri = parse(settings.url.as_ref())?;
+        let url = settings.current_url().map_err(|error| RabbitmqError::UrlFile(error.to_string()))?;
+        let mut uri = parse(url.as_ref())?;
         uri.query.heartbeat = Some(settings.heartbeat_seconds);
         let calls = Calls {
             broker: format!("{}:{}", uri.authority.host, uri.authority.port),

@@ -11,6 +11,9 @@ pub enum RabbitmqError {
     /// The address in the settings cannot be used.
     #[error("rabbitmq.url {0}")]
     Url(&'static str),
+    /// The address's file cannot be read.
+    #[error("rabbitmq.url_file: {0}")]
+    UrlFile(String),
     /// No connection came about.
     #[error("broker {broker} cannot be used: {cause}; {hint}")]
     Connect {

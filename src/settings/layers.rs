@@ -5,7 +5,7 @@ use std::path::Path;
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
 
-use super::{BrokerUrl, ClientCertificate, Problem, Settings, check, secret};
+use super::{ClientCertificate, Problem, Settings, check, secret};
 
 /// The reference of all keys, compiled in as the lowest layer.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -107,12 +107,13 @@ fn harmless(told: &str) -> String {
 fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     let broker = &mut settings.rabbitmq;
-    if let Some(path) = broker.url_file.take() {
+    // Its file keeps its place: each connection reads it anew.
+    if broker.url_file.is_some() {
         if broker.url.is_some() {
             problems.push(Problem::new("rabbitmq.url", secret::SecretFileError::Both.to_string()));
         } else {
-            match secret::resolve(None, Some(&path)) {
-                Ok(url) => broker.url = url.map(BrokerUrl::new),
+            match broker.current_url() {
+                Ok(url) => broker.url = url,
                 Err(error) => problems.push(Problem::new("rabbitmq.url_file", error.to_string())),
             }
         }

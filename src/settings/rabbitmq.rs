@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
-use super::Secret;
+use super::secret::{self, Secret, SecretFileError};
 
 /// Settings of the broker. Meanings and defaults: `config/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct RabbitmqSettings {
     /// Where the broker is, user, password and virtual host included.
     #[serde(default)]
     pub url: Option<BrokerUrl>,
-    /// A file that holds the URL.
+    /// A file that holds the URL; `url` is then what it held at the start. See [`Self::current_url`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_file: Option<PathBuf>,
     /// The encoders' exchange.
@@ -37,6 +37,19 @@ pub struct RabbitmqSettings {
     pub heartbeat_seconds: u16,
     /// How long a connection may stay blocked by an alarm before the session is rebuilt, in seconds.
     pub max_blocked_seconds: u64,
+}
+
+impl RabbitmqSettings {
+    /// The URL to connect with now: a file is read anew each time, so that a password may be changed while we run.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn current_url(&self) -> Result<Option<BrokerUrl>, SecretFileError> {
+        match &self.url_file {
+            Some(path) => Ok(secret::resolve(None, Some(path))?.map(BrokerUrl)),
+            None => Ok(self.url.clone()),
+        }
+    }
 }
 
 /// What the worker does about the topology at start.

@@ -110,6 +110,21 @@ impl Amqp {
         Ok(Subscription { consumer })
     }
 
+    /// Makes a durable quorum queue of that name which takes what `exchange` routes to `binding_key`: unlike a subscription
+    /// it outlives this connection and the broker.
+    ///
+    /// # Errors
+    /// When there is no such exchange.
+    pub async fn bind_queue(&self, queue: &str, exchange: &str, binding_key: &str) -> Result<()> {
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let mut quorum = FieldTable::default();
+        quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        self.channel.queue_declare(queue.into(), durable, quorum).await?;
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        self.channel.queue_bind(queue.into(), exchange.into(), binding_key.into(), options, none).await?;
+        Ok(())
+    }
+
     /// Takes one message out of a queue, for good; `None` when it is empty.
     ///
     /// # Errors

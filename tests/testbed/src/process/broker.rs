@@ -109,6 +109,23 @@ impl Broker {
         self.call(Method::DELETE, &["users", name], None).await.map(drop)
     }
 
+    /// Sets a policy for the queues of a vhost whose names match `pattern`, such as `max-length` = 0.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn set_policy(&self, vhost: &str, policy: &str, pattern: &str, key: &str, value: u64) -> Result<()> {
+        let definition = json!({ "pattern": pattern, "definition": { key: value }, "apply-to": "queues" });
+        self.call(Method::PUT, &["policies", vhost, policy], Some(definition)).await.map(drop)
+    }
+
+    /// Deletes a policy; an absent one is fine.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn delete_policy(&self, vhost: &str, policy: &str) -> Result<()> {
+        self.call(Method::DELETE, &["policies", vhost, policy], None).await.map(drop)
+    }
+
     /// Closes the connections of a vhost whose name (the one the client gave) begins with `name`, as an operator would;
     /// says how many there were. A connection may be up to five seconds old before the management API knows it.
     ///
