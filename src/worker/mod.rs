@@ -125,7 +125,10 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     }
     jobs.close();
     let drained = if stop.is_cancelled() {
-        ended_early(&session, &jobs).await
+        // Without a signal it is the broker that cut those jobs short, and the worker's own end is yet to come.
+        let signalled = shutdown.soft.is_cancelled();
+        ended_early(&session, &jobs).await;
+        if signalled { Drained::CutShort } else { Drained::Whole }
     } else {
         drain(context, &session, &mut deliveries, &jobs, shutdown).await
     };
@@ -134,7 +137,7 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
 }
 
 /// The session was lost: its jobs stop at their next await, and the broker delivers their messages again.
-async fn ended_early(session: &Session, jobs: &TaskTracker) -> Drained {
+async fn ended_early(session: &Session, jobs: &TaskTracker) {
     tracing::warn!(
         running = jobs.len(),
         reason = session.end_reason(),
@@ -143,7 +146,6 @@ async fn ended_early(session: &Session, jobs: &TaskTracker) -> Drained {
     if timeout(CANCEL_PATIENCE, jobs.wait()).await.is_err() {
         tracing::warn!(running = jobs.len(), "jobs of the ended session still run");
     }
-    Drained::CutShort
 }
 
 async fn drain(
