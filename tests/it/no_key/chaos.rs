@@ -13,7 +13,7 @@ use testbed::emulator::Set;
 use tokio_util::sync::CancellationToken;
 
 use super::scene::{none_left, world_without_keys};
-use crate::support::{Published, Worker, World, comparable, container_of, ensure_queues_empty, eventually, within};
+use crate::support::{Published, Worker, World, ensure_each_replicated, ensure_queues_empty, eventually, within};
 
 /// Where a seed is given to see a run again; the moments of the machine itself do not come again.
 const SEED: &str = "NO_KEY_SEED";
@@ -137,19 +137,6 @@ async fn ensure_all_replicated(world: &World, assets: &[Published]) -> Result<()
         let ours = policies.iter().filter(|policy| policy.name.starts_with("stream-replicator ")).count();
         ensure!(ours <= 2 * WORKERS * CONCURRENCY, "{ours} access policies at {site}");
     }
-    let (east, replicas) = (world.site("east"), world.site("east").assets());
-    ensure!(replicas.len() == assets.len(), "{} replicas of {} assets", replicas.len(), assets.len());
-    for asset in assets {
-        let mark = format!("stream-replicator/1 west {}\n", asset.id);
-        let is_its = |text: &str| text.starts_with(&mark);
-        let replica = replicas.iter().find(|replica| replica.alternate_id.as_deref().is_some_and(is_its));
-        let replica = replica.with_context(|| format!("no replica of {}", asset.id))?;
-        let locators: Vec<_> = east.locators(&replica.id).into_iter().map(|locator| locator.uuid).collect();
-        ensure!(locators == [asset.locator.as_str()], "{locators:?} instead of {}", asset.locator);
-        let ours = world.storage("west")?.list(&container_of(world, "west", &asset.id)?).await?;
-        let theirs = world.storage("east")?.list(&replica.container).await?;
-        let (ours, theirs) = (comparable(ours.context("no source")?), comparable(theirs.context("no replica")?));
-        ensure!(ours == theirs, "blobs differ: {ours:#?} {theirs:#?}");
-    }
+    ensure_each_replicated(world, assets).await?;
     ensure_queues_empty(world).await
 }

@@ -1,6 +1,7 @@
 //! What the stories share: the world around the worker, the worker as a process, waiting with a deadline.
 
 mod echo;
+mod ledger;
 mod process;
 pub mod rabbitmq;
 pub mod refusal;
@@ -10,8 +11,11 @@ pub mod story;
 mod world;
 
 pub use echo::Echo;
+pub use ledger::{End, Ledger};
 pub use process::{Worker, run_at_terminal, run_once};
-pub use replica::{OUR_KEY, comparable, container_of, described_files, ensure_one_replica, ensure_queues_empty};
+pub use replica::{
+    OUR_KEY, comparable, container_of, described_files, ensure_each_replicated, ensure_one_replica, ensure_queues_empty,
+};
 pub use secrets::Secrets;
 pub use world::{MEDIA_KEY, NEIGHBOUR, Published, World, media, next_event};
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use testbed::storage::BlobInfo;
 
-use super::World;
+use super::{Published, World};
 
 /// The one metadata key that the worker adds.
 pub const OUR_KEY: &str = "stream_replicator_source_etag";
@@ -79,6 +79,26 @@ pub async fn ensure_one_replica(world: &World, asset_id: &str) -> Result<String>
     ensure!((source.kind, replica.kind) == (ORIGIN, ORIGIN) && source.uuid == replica.uuid, "{source:?} {replica:?}");
     ensure!((source.start, source.expires) == (replica.start, replica.expires), "{source:?} {replica:?}");
     Ok(asset.id.clone())
+}
+
+/// Checks that `east` has one replica of each of these assets and nothing else, each with the same blobs as its source and
+/// published under its locator alone.
+pub async fn ensure_each_replicated(world: &World, assets: &[Published]) -> Result<()> {
+    let (east, replicas) = (world.site("east"), world.site("east").assets());
+    ensure!(replicas.len() == assets.len(), "{} replicas of {} assets", replicas.len(), assets.len());
+    for asset in assets {
+        let mark = format!("stream-replicator/1 west {}\n", asset.id);
+        let is_its = |text: &str| text.starts_with(&mark);
+        let replica = replicas.iter().find(|replica| replica.alternate_id.as_deref().is_some_and(is_its));
+        let replica = replica.with_context(|| format!("no replica of {}", asset.id))?;
+        let locators: Vec<_> = east.locators(&replica.id).into_iter().map(|locator| locator.uuid).collect();
+        ensure!(locators == [asset.locator.as_str()], "{locators:?} instead of {}", asset.locator);
+        let ours = world.storage("west")?.list(&container_of(world, "west", &asset.id)?).await?;
+        let theirs = world.storage("east")?.list(&replica.container).await?;
+        let (ours, theirs) = (comparable(ours.context("no source")?), comparable(theirs.context("no replica")?));
+        ensure!(ours == theirs, "blobs differ: {ours:#?} {theirs:#?}");
+    }
+    Ok(())
 }
 
 /// Checks that no queue of the worker holds a message, parked and dead ones included.

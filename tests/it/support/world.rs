@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::amqp::{Amqp, Outgoing, Received, Subscription};
 use testbed::emulator::{AccountConfig, AccountHandle, Emulator, EmulatorConfig, EncoderConfig, PreparedFile};
-use testbed::process::{ACCOUNTS, Shared, Vhost, shared};
+use testbed::process::{ACCOUNTS, Broker, Shared, Vhost, shared};
 use testbed::storage::Storage;
+use testbed::tcp_proxy::TcpProxy;
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -54,6 +55,15 @@ impl World {
     pub async fn with_sites(sites: &[&str]) -> Result<Self> {
         let shared = shared().await?;
         let vhost = shared.vhost().await?;
+        Self::with_vhost(shared, vhost, sites).await
+    }
+
+    /// Sites `west` and `east`, at a broker of the story's own.
+    pub async fn at_broker(broker: &Broker) -> Result<Self> {
+        Self::with_vhost(shared().await?, Vhost::create(broker).await?, &["west", "east"]).await
+    }
+
+    async fn with_vhost(shared: Shared, vhost: Vhost, sites: &[&str]) -> Result<Self> {
         let mut accounts = Vec::new();
         for site in sites {
             accounts.push(AccountConfig::new(&account(site), MEDIA_KEY, site, shared.storage(storage(site))?));
@@ -99,9 +109,21 @@ impl World {
 
     /// Gives the settings file other waits of the retry queues, in seconds.
     pub fn set_retry_delays(&self, seconds: &[u64]) -> Result<()> {
+        self.change_config(RETRY_DELAYS, &format!("retry_delays_seconds = {seconds:?}"))
+    }
+
+    /// Gives the settings file something else where it has `from`.
+    pub fn change_config(&self, from: &str, to: &str) -> Result<()> {
         let text = std::fs::read_to_string(self.config())?;
-        std::fs::write(self.config(), text.replace(RETRY_DELAYS, &format!("retry_delays_seconds = {seconds:?}")))?;
-        Ok(())
+        ensure!(text.contains(from), "the settings have no '{from}': {text}");
+        Ok(std::fs::write(self.config(), text.replace(from, to))?)
+    }
+
+    /// Lets the workers that start from now on reach the broker through a proxy, and lose it soon: heartbeats each second.
+    pub fn reach_broker_through(&self, proxy: &TcpProxy) -> Result<()> {
+        let port = self.vhost.broker().amqp_port();
+        self.change_config(&format!("@127.0.0.1:{port}/"), &format!("@127.0.0.1:{}/", proxy.port()))?;
+        self.change_config("[rabbitmq]", "[rabbitmq]\nheartbeat_seconds = 1\ntimeout_seconds = 5")
     }
 
     /// Where the shared storage listens, for a proxy in front of it.

@@ -1,0 +1,7 @@
+//! Faults around the worker, and what must be so after each of them: nothing lost, nothing done twice, nothing stuck.
+
+mod broker;
+mod credentials;
+mod network;
+mod scene;
+mod topology;
