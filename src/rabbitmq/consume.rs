@@ -85,6 +85,15 @@ impl Delivery {
         }
     }
 
+    /// How often the broker had it back unsettled, from a consumer that died or handed it back. Quorum queues count that
+    /// (`x-delivery-count`, RabbitMQ, quorum queues, "poison message handling"); a publisher could write it too, so that it
+    /// counts only where the broker says that it delivers again.
+    #[must_use]
+    pub fn returns(&self) -> u32 {
+        let count = self.message.headers.get_integer("x-delivery-count").filter(|_| self.redelivered);
+        count.map_or(0, |count| u32::try_from(count).unwrap_or(0))
+    }
+
     /// Tells the broker that it is done with.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::isolation::Isolation;
 use crate::rabbitmq::Topology;
 use crate::replication::AllSites;
 use crate::settings::{RabbitmqSettings, Settings, WorkerSettings};
@@ -17,6 +18,7 @@ pub struct Context {
     pub(super) probe_path: String,
     pub(super) tiers: Vec<Duration>,
     pub(super) name: String,
+    pub(super) isolation: Isolation,
     done: AtomicU64,
     handed_back: AtomicU64,
 }
@@ -34,6 +36,7 @@ impl Context {
             tiers: rabbitmq.retry_delays_seconds.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
             rabbitmq,
             name: worker_name(),
+            isolation: Isolation::default(),
             done: AtomicU64::new(0),
             handed_back: AtomicU64::new(0),
         }

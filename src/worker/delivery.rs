@@ -57,11 +57,15 @@ async fn handle_in_span(
     history: &History,
 ) {
     let progress = Progress::default();
+    let run = async {
+        let _turn = context.isolation.turn(&delivery).await?;
+        Some(job::run(context, &delivery.message, history, &progress).await)
+    };
     let result = tokio::select! {
         biased;
         () = ended.cancelled() => None,
         () = hard.cancelled() => None,
-        result = job::run(context, &delivery.message, history, &progress) => Some(result),
+        result = run => result,
     };
     let settlement = decide(outcome(result.as_ref()), circumstances(context, history));
     let letters = letters_for(context, &delivery, &history.with(progress.count()), result.as_ref(), settlement);

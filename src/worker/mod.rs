@@ -3,6 +3,7 @@
 mod context;
 mod delivery;
 mod history;
+mod isolation;
 mod job;
 mod letters;
 mod shutdown;

@@ -2,6 +2,7 @@
 
 mod broker;
 mod credentials;
+mod deadly;
 mod network;
 mod scene;
 mod topology;
