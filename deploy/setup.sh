@@ -41,7 +41,10 @@ missing_packages() {
     has cc || echo gcc
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
-    if [ ! -x "$rabbitmq_home/bin/rabbitmq-server" ] || ! has epmd; then echo rabbitmq-server; fi
+    # one that somebody chose is never replaced by Debian's
+    if [ -z "${TESTBED_RABBITMQ_HOME:-}" ]; then
+        if [ ! -x "$rabbitmq_home/bin/rabbitmq-server" ] || ! has epmd; then echo rabbitmq-server; fi
+    fi
     has node || echo nodejs
     has npm || [ -n "${TESTBED_AZURITE_HOME:-}" ] || echo npm
 }
@@ -94,6 +97,26 @@ install_packages() {
     esac
 }
 
+# Where a RabbitMQ of somebody's choice is not complete, the run stops here, not in its first test.
+check_rabbitmq() {
+    [ -n "${TESTBED_RABBITMQ_HOME:-}" ] || return 0
+    case $rabbitmq_home in /*) ;; *) fail "TESTBED_RABBITMQ_HOME: must be an absolute path" ;; esac
+    [ -x "$rabbitmq_home/sbin/rabbitmq-server" ] || [ -x "$rabbitmq_home/bin/rabbitmq-server" ] ||
+        fail "TESTBED_RABBITMQ_HOME: $rabbitmq_home holds neither sbin/rabbitmq-server nor bin/rabbitmq-server"
+    has erl || fail "TESTBED_RABBITMQ_HOME: RabbitMQ needs Erlang, and there is no erl on PATH: add its bin"
+}
+
+# Its version, by the name of its main plugin; Debian's scripts are links into the server's own directory.
+rabbitmq_version() {
+    local server plugin
+    server=$rabbitmq_home/sbin/rabbitmq-server
+    [ -e "$server" ] || server=$rabbitmq_home/bin/rabbitmq-server
+    for plugin in "$(dirname "$(readlink -f "$server")")"/../plugins/rabbit-[0-9]*; do
+        plugin=${plugin##*/rabbit-}
+        echo "${plugin%.ez}"
+    done
+}
+
 check_node() {
     local major
     major=$(node --version) || fail "node does not run"
@@ -134,6 +157,7 @@ if [ -n "$missing" ]; then
     say "installing ${missing% } with apt"
     step "packages: installed" install_packages
 fi
+check_rabbitmq
 check_node
 if ! azurite_is_current; then
     mkdir -p "$project/target/testbed"

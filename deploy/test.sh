@@ -2,6 +2,8 @@
 # Runs all tests against a real RabbitMQ and a real Azurite, on a machine that may have neither: deploy/test.sh [--full] [...]
 # --full adds the long suite, minutes more (nextest's profile full); further arguments go to cargo nextest (or to cargo
 # test, where nextest is not installed).
+# TESTBED_RABBITMQ_HOME=/path/to/rabbitmq_server-4.0.5 runs them against that server in place of Debian's, its Erlang first
+# on PATH.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +19,7 @@ from=$SECONDS
 cargo build --quiet --workspace --all-targets
 say "build: done ($((SECONDS - from)) s)"
 
+say "rabbitmq: $(rabbitmq_version) in $rabbitmq_home"
 from=$SECONDS
 with_testbed="cargo run --quiet --package testbed --bin with-testbed --"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use rustix::process::{Pid, Signal, kill_process};
 use testbed::process::{
-    ACCOUNTS, AZURITE_VARIABLE, Azurite, MANAGEMENT_VARIABLE, RABBITMQ_VARIABLE, RabbitMq, RabbitOptions,
+    ACCOUNTS, AZURITE_VARIABLE, Azurite, Installation, MANAGEMENT_VARIABLE, RABBITMQ_VARIABLE, RabbitMq, RabbitOptions,
 };
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,9 +26,13 @@ struct Arguments {
     command: Vec<OsString>,
 }
 
-#[expect(clippy::print_stderr, reason = "a command's own error line")]
+#[expect(clippy::print_stderr, reason = "a command's own lines beside those of what it runs")]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // once for all the nodes of a run; what is wrong with it, the start says
+    if let Ok(installation) = Installation::find() {
+        eprintln!("with-testbed: {installation}");
+    }
     let ended = tokio::runtime::Runtime::new().context("cannot start a runtime").and_then(|runtime| {
         let ended = runtime.block_on(run(arguments));
         // what is still starting does not hold us up: its guards see our end

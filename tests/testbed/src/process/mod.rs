@@ -3,12 +3,14 @@
 mod azurite;
 mod broker;
 mod guard;
+mod installation;
 mod node;
 mod rabbitmq;
 mod shared;
 
 pub use azurite::Azurite;
 pub use broker::Broker;
+pub use installation::{Installation, RABBITMQ_HOME_VARIABLE};
 pub use rabbitmq::{RabbitMq, RabbitOptions};
 pub use shared::{
     ACCOUNTS, AZURITE_VARIABLE, MANAGEMENT_VARIABLE, RABBITMQ_VARIABLE, Shared, Vhost, shared, start_rabbitmq,

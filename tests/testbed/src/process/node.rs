@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::guard::{Guarded, Launch, free_ports, loopback, wait_for};
-use super::{Broker, RabbitOptions};
+use super::{Broker, Installation, RabbitOptions};
 
 /// From the start of the process to its greeting.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
@@ -24,7 +24,7 @@ pub(super) struct Node {
     process: Option<Guarded>,
     _port_mapper: Guarded,
     dir: TempDir,
-    home: PathBuf,
+    installation: Installation,
     ports: Ports,
 }
 
@@ -36,10 +36,7 @@ struct Ports {
 
 impl Node {
     pub(super) fn create(options: &RabbitOptions) -> Result<(Broker, Self)> {
-        let home = std::env::var_os("TESTBED_RABBITMQ_HOME").map_or_else(|| "/usr/lib/rabbitmq".into(), PathBuf::from);
-        if !home.join("bin/rabbitmq-server").exists() {
-            bail!("no rabbitmq at {}: run deploy/setup.sh, or set TESTBED_RABBITMQ_HOME", home.display());
-        }
+        let installation = Installation::find()?;
         let [amqp, distribution, port_mapper, management] = free_ports()?;
         let password = Uuid::new_v4().to_string();
         let dir = tempfile::Builder::new().prefix("testbed-rabbitmq-").tempdir()?;
@@ -49,14 +46,14 @@ impl Node {
         let broker = Broker::new(&amqp_url, options.management.then_some(management_url));
         let mapper = start_port_mapper(dir.path(), port_mapper)?;
         let ports = Ports { amqp, distribution, port_mapper };
-        let mut node = Self { process: None, _port_mapper: mapper, dir, home, ports };
+        let mut node = Self { process: None, _port_mapper: mapper, dir, installation, ports };
         node.run()?;
         Ok((broker, node))
     }
 
     fn run(&mut self) -> Result<()> {
         let mut process = Guarded::spawn(Launch {
-            program: self.home.join("bin/rabbitmq-server"),
+            program: self.installation.script("rabbitmq-server"),
             args: vec!["-noinput".to_owned()],
             env: self.environment(),
             dir: self.dir.path(),
@@ -95,7 +92,7 @@ impl Node {
     }
 
     pub(super) fn ctl(&mut self, args: &[String]) -> Result<String> {
-        let output = Command::new(self.home.join("bin/rabbitmqctl"))
+        let output = Command::new(self.installation.script("rabbitmqctl"))
             .args(args)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
