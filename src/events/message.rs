@@ -44,7 +44,8 @@ pub enum Parsed {
     },
 }
 
-/// The id of a message that does not carry one in its body: AMQP's, else the SHA-256 of the body.
+/// The id of a message that does not carry one in its body, and of every dead letter: AMQP's, else the SHA-256 of the body.
+#[must_use]
 pub fn fallback_id(message: &Incoming<'_>) -> String {
     message.message_id.filter(|id| !id.is_empty()).map_or_else(|| body_digest(message.body), str::to_owned)
 }

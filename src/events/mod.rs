@@ -6,12 +6,14 @@ mod finished;
 mod incoming;
 mod message;
 mod replicated;
+mod replication_failed;
 mod times;
 
 pub use finished::{encode_job, parse_asset_id};
 pub use incoming::parse;
-pub use message::{Incoming, OutgoingEvent, Parsed};
+pub use message::{Incoming, OutgoingEvent, Parsed, fallback_id};
 pub use replicated::encode_replicated;
+pub use replication_failed::{FailedSite, GivenUp, encode_replication_failed};
 pub use times::{format as format_time, parse as parse_time};
 
 use uuid::Uuid;

@@ -21,7 +21,7 @@ mod verify;
 
 pub use budget::Budget;
 pub use progress::{Progress, Snapshot};
-pub use resolve::{Resolution, named_jobs, resolve};
+pub use resolve::{Resolution, named_jobs, named_route, resolve};
 pub use sites::{AllSites, Site, SiteStorage, Sites};
 
 use std::future::Future;

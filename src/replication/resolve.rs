@@ -57,6 +57,13 @@ pub fn named_jobs(request: &ReplicationRequest, received_at: OffsetDateTime, all
     }
 }
 
+/// The route of a request, without a look at its source; only its replica where it names one. `None` where the settings
+/// have no such route.
+#[must_use]
+pub fn named_route(request: &ReplicationRequest, all: &AllSites) -> Option<Route> {
+    find_route(request, all).ok()
+}
+
 fn jobs(
     request: &ReplicationRequest,
     route: &Route,

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::context::Context;
+use super::failed;
 use super::history::History;
 use super::job::{self, Product};
 use super::letters::{self, Letter};
@@ -135,7 +136,11 @@ fn letters_for(
             vec![letters::again(context, original, history, failure, tier, false)]
         }
         (Some(Err(failure)), Settlement::DeadLetter(class)) => {
-            vec![letters::dead(context, original, history, failure, class.name())]
+            // The event first: should the worker die in between, what comes twice is the event, which its id tells.
+            let events = failed::events(context, original, history, failure, class.name());
+            let mut letters: Vec<_> = events.iter().map(|event| letters::event(context, event, original)).collect();
+            letters.push(letters::dead(context, original, history, failure, class.name()));
+            letters
         }
         (Some(Err(failure)), Settlement::Park) => vec![letters::parked(context, original, history, failure)],
         _ => Vec::new(),

@@ -49,6 +49,11 @@ pub struct History {
     key: String,
 }
 
+/// A header that is a number. As text too: an operator's tool may know no other headers (STOMP has none).
+pub fn integer(headers: &Headers, name: &str) -> Option<i64> {
+    headers.get_integer(name).or_else(|| headers.get_text(name)?.trim().parse().ok())
+}
+
 /// What lies behind a message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
@@ -65,8 +70,7 @@ impl History {
     /// cannot be is not believed.
     pub fn read(message: &Message, exchange: &str, key: &str, now: OffsetDateTime) -> Self {
         let headers = &message.headers;
-        // As text too: an operator's tool may know no other headers (STOMP has none).
-        let number = |name| headers.get_integer(name).or_else(|| headers.get_text(name)?.trim().parse().ok());
+        let number = |name| integer(headers, name);
         let count = |name| number(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         let large = |name| number(name).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         let text = |name, first: &str| {

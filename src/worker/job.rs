@@ -98,7 +98,8 @@ fn budget(context: &Context, history: &History) -> Budget {
     Budget::of(Duration::from_secs(context.worker.slice_seconds), left)
 }
 
-fn incoming(message: &Message) -> Incoming<'_> {
+/// The message as its parser sees it.
+pub fn incoming(message: &Message) -> Incoming<'_> {
     Incoming {
         body: &message.body,
         content_type: message.content_type.as_deref(),

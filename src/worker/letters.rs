@@ -10,6 +10,8 @@ use crate::rabbitmq::Message;
 
 /// Error texts in headers end here, in bytes.
 const MAX_ERROR_BYTES: usize = 2048;
+/// The longest text property, in bytes (AMQP 0-9-1, short strings).
+const LONGEST_PROPERTY: usize = 255;
 
 /// Where a message goes.
 #[derive(Debug)]
@@ -43,7 +45,8 @@ fn structured(event: &OutgoingEvent, cause: &Message) -> Message {
     let mut message = Message {
         body: event.body.clone().into(),
         message_id: Some(event.id.clone()),
-        correlation_id: Some(event.subject.clone()),
+        // What names an asset can be longer than AMQP's property; the event has it whole.
+        correlation_id: Some(event.subject.clone()).filter(|subject| subject.len() <= LONGEST_PROPERTY),
         content_type: Some(OutgoingEvent::CONTENT_TYPE.to_owned()),
         kind: Some(event.kind.to_owned()),
         timestamp: Some(OffsetDateTime::now_utc()),
@@ -125,7 +128,8 @@ fn described(
     message
 }
 
-fn shortened(text: &str) -> &str {
+/// A text as long as it is in headers and events.
+pub fn shortened(text: &str) -> &str {
     let mut end = text.len().min(MAX_ERROR_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

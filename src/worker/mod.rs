@@ -2,6 +2,7 @@
 
 mod context;
 mod delivery;
+mod failed;
 mod history;
 mod isolation;
 mod job;

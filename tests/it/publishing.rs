@@ -193,7 +193,7 @@ async fn a_registered_size_that_is_not_the_blobs_is_refused_and_nothing_publishe
     };
     set_size(file.size + 1)?;
     world.emulator.release_delayed();
-    ensure_refused(&world, sent).await.with_context(|| worker.log())?;
+    ensure_refused(&world, &mut events, sent).await.with_context(|| worker.log())?;
     assert_eq!(east.locators(&replica).len(), 0, "published all the same");
 
     set_size(file.size)?;
@@ -212,7 +212,7 @@ async fn a_replica_that_lost_its_container_is_told_of_and_gets_no_other() -> Res
     east.delete_container(&container).await?;
     let refusal = Refusal::new("container-missing", "copy_blobs", &asset.id);
     let sent = send_all(&world, vec![Refusal { site: "east", ..refusal }]).await?;
-    ensure_refused(&world, sent).await.with_context(|| worker.log())?;
+    ensure_refused(&world, &mut events, sent).await.with_context(|| worker.log())?;
     assert!(east.list(&container).await?.is_none(), "a container was made");
     assert_eq!(world.site("east").assets().len(), 1, "another replica was made");
     finish(&world, worker).await

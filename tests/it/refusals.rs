@@ -125,7 +125,7 @@ async fn what_cannot_be_replicated_ends_as_a_dead_letter_that_says_what_to_do() 
     let before = at_source();
 
     let sent = send_all(&world, refusals).await?;
-    let refused = ensure_refused(&world, sent).await.with_context(|| worker.log())?;
+    let refused = ensure_refused(&world, &mut events, sent).await.with_context(|| worker.log())?;
     for refusal in &refused {
         ensure_left(&world, refusal).await?;
     }
@@ -181,7 +181,7 @@ async fn a_replica_that_cannot_be_published_is_left_unpublished() -> Result<()> 
     ];
 
     let sent = send_all(&world, refusals).await?;
-    for refusal in ensure_refused(&world, sent).await.with_context(|| worker.log())? {
+    for refusal in ensure_refused(&world, &mut events, sent).await.with_context(|| worker.log())? {
         ensure_left(&world, &refusal).await?;
     }
     let ours = |site: &str| {
@@ -204,11 +204,11 @@ async fn a_site_that_cannot_stream_is_named_and_the_replayed_message_succeeds_on
     let mut events = world.events().await?;
     let asset = world.encoded_asset("movie").await?;
     let (west, east) = (world.site("west"), world.site("east"));
-    let refused = async |code, site| {
+    let mut refused = async |code, site| {
         let refusal = Refusal { site, ..Refusal::new(code, "verify_playback", &asset.id) };
         let id = format!("{code} {site}");
         refusal.send(&world, &id).await?;
-        ensure_refused(&world, BTreeMap::from([(id, refusal)])).await.with_context(|| worker.log())
+        ensure_refused(&world, &mut events, BTreeMap::from([(id, refusal)])).await.with_context(|| worker.log())
     };
     west.stop_endpoint()?;
     refused("endpoint-stopped", "west").await?;

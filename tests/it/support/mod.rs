@@ -2,6 +2,7 @@
 
 mod echo;
 mod ledger;
+pub mod failed;
 mod process;
 pub mod rabbitmq;
 pub mod refusal;

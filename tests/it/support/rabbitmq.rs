@@ -78,6 +78,13 @@ impl Operator {
         Ok(())
     }
 
+    pub async fn bind(&self, queue: &str, exchange: &str, key: &str) -> Result<()> {
+        let channel = self.0.create_channel().await?;
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        channel.queue_bind(queue.into(), exchange.into(), key.into(), options, none).await?;
+        Ok(())
+    }
+
     /// An exchange of that name with a queue that refuses everything after its first message.
     pub async fn declare_tiny_queue(&self, name: &str) -> Result<()> {
         let channel = self.0.create_channel().await?;

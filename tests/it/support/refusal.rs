@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testbed::amqp::Received;
+use testbed::amqp::{Received, Subscription};
 
 use super::World;
+use super::failed::{ensure_tells_of, next_failure};
 
 /// How far a refused job may have come at the replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +78,13 @@ impl Refusal {
     }
 }
 
-/// Waits for the letters of all `sent`, which come in any order, and checks each.
-pub async fn ensure_refused(world: &World, mut sent: BTreeMap<String, Refusal>) -> Result<Vec<Refusal>> {
-    let mut refused = Vec::new();
+/// Waits for the letters of all `sent`, which come in any order, and checks each; and that `events` tell of each.
+pub async fn ensure_refused(
+    world: &World,
+    events: &mut Subscription,
+    mut sent: BTreeMap<String, Refusal>,
+) -> Result<Vec<Refusal>> {
+    let (mut refused, mut letters) = (Vec::new(), BTreeMap::new());
     while !sent.is_empty() {
         let waiting = || sent.values().map(|refusal| refusal.code).collect::<Vec<_>>();
         let letter = world.take("replication.dead").await.with_context(|| format!("no letter for {:?}", waiting()))?;
@@ -87,6 +92,13 @@ pub async fn ensure_refused(world: &World, mut sent: BTreeMap<String, Refusal>) 
         let refusal = sent.remove(&id).with_context(|| format!("a letter that nobody expects: {letter:?}"))?;
         refusal.check(&id, &letter)?;
         refused.push(refusal);
+        letters.insert(id, letter);
+    }
+    while !letters.is_empty() {
+        let event = next_failure(events).await?;
+        let id = event.1["data"]["deadLetterId"].as_str().unwrap_or_default();
+        let letter = letters.remove(id).with_context(|| format!("told twice, or nobody's: {event:?}"))?;
+        ensure_tells_of(&letter, &event).with_context(|| format!("{:#}", event.1))?;
     }
     Ok(refused)
 }

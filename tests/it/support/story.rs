@@ -5,6 +5,7 @@ use serde_json::Value;
 use testbed::amqp::{Outgoing, Received, Subscription};
 use testbed::proxy::FaultProxy;
 
+use super::failed::{ensure_tells_of, next_failure};
 use super::{Published, Worker, World, ensure_one_replica, ensure_queues_empty, within};
 
 /// Both sites, west first.
@@ -55,9 +56,11 @@ impl Story {
         within("an event", self.events.next()).await.with_context(|| self.worker.log())?.json()
     }
 
-    /// The next dead letter, and that nothing was announced.
+    /// The next dead letter, and that its failure was announced and nothing else.
     pub async fn dead_letter(&mut self) -> Result<Received> {
         let letter = self.world.take("replication.dead").await.with_context(|| self.worker.log())?;
+        let event = next_failure(&mut self.events).await?;
+        ensure_tells_of(&letter, &event).with_context(|| format!("{:#}", event.1))?;
         self.ensure_no_event().await?;
         Ok(letter)
     }
