@@ -34,7 +34,7 @@ else
     if [ -z "$full" ]; then
         # what nextest's other profiles leave out
         case " $* " in *" -- "*) ;; *) set -- "$@" -- ;; esac
-        set -- "$@" --skip asset_of_25_000_files
+        set -- "$@" --skip asset_of_25_000_files --skip ::long::
     fi
     $with_testbed cargo test --workspace "$@"
 fi

@@ -39,6 +39,44 @@ impl FailureKind {
     }
 }
 
+/// A part of a site that can be down as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// The media service, with the door that gives its tokens.
+    MediaService,
+    /// The storage account.
+    Storage,
+    /// The streaming endpoint.
+    Streaming,
+}
+
+impl Part {
+    /// The words used in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MediaService => "media service",
+            Self::Storage => "storage",
+            Self::Streaming => "streaming endpoint",
+        }
+    }
+}
+
+/// What jobs depend on besides the broker: one part of one site.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dependency {
+    /// The site.
+    pub site: SiteName,
+    /// Which part of it.
+    pub part: Part,
+}
+
+impl fmt::Display for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of site '{}'", self.part.name(), self.site)
+    }
+}
+
 /// A failure as an adapter or a step reports it: classified once, where the cause is known.
 #[derive(Debug)]
 pub struct Failure {
@@ -54,12 +92,15 @@ pub struct Failure {
     pub step: Option<&'static str>,
     /// The site it happened at.
     pub site: Option<SiteName>,
+    /// The part of that site which answers nobody as it seems, where the failure is not this asset's alone.
+    pub part: Option<Part>,
     source: Option<Source>,
 }
 
 impl Failure {
     fn new(kind: FailureKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into().into_boxed_str(), hint: None, step: None, site: None, source: None }
+        let message = message.into().into_boxed_str();
+        Self { kind, code, message, hint: None, step: None, site: None, part: None, source: None }
     }
 
     /// The message is unusable.
@@ -117,6 +158,22 @@ impl Failure {
     pub fn at_site(mut self, site: &SiteName) -> Self {
         self.site.get_or_insert_with(|| site.clone());
         self
+    }
+
+    /// Says that a part of the site seems to be down: an adapter's word about answers that have nothing to do with what was
+    /// asked. Only a transient failure takes it.
+    #[must_use]
+    pub fn of_part(mut self, part: Part) -> Self {
+        if self.is_transient() {
+            self.part = Some(part);
+        }
+        self
+    }
+
+    /// What seems to be down, where something does.
+    #[must_use]
+    pub fn dependency(&self) -> Option<Dependency> {
+        Some(Dependency { site: self.site.clone()?, part: self.part? })
     }
 
     /// Whether trying again in this process may help.

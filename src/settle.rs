@@ -13,6 +13,8 @@ pub enum Outcome {
     Ignored,
     /// It failed in one of the four ways.
     Failed(FailureKind),
+    /// Not tried, or tried in vain, because what it needs is down for all.
+    PutOff,
     /// Stopped by shutdown, or its session was lost.
     Stopped,
 }
@@ -37,6 +39,9 @@ pub struct Circumstances<'a> {
 /// After this many continuations on one tier the next longer one is used, so that what is never ready is asked seldom.
 const CONTINUATIONS_PER_TIER: u32 = 12;
 
+/// What is put off waits in the longest tier up to this, or in the shortest.
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(10);
+
 /// Decides. Contract: `house`, "Failures and what becomes of them".
 #[must_use]
 pub fn decide(outcome: Outcome, now: Circumstances<'_>) -> Settlement {
@@ -46,7 +51,14 @@ pub fn decide(outcome: Outcome, now: Circumstances<'_>) -> Settlement {
         Outcome::Stopped => Settlement::HandBack,
         Outcome::Failed(FailureKind::Invalid) => Settlement::Park,
         Outcome::Failed(FailureKind::Permanent) => Settlement::DeadLetter(DeadLetterClass::Permanent),
-        Outcome::Failed(_) if now.age >= now.deadline => Settlement::DeadLetter(DeadLetterClass::Expired),
+        Outcome::Failed(_) | Outcome::PutOff if now.age >= now.deadline => {
+            Settlement::DeadLetter(DeadLetterClass::Expired)
+        }
+        // However often: when it is up again, nothing is to come late.
+        Outcome::PutOff => {
+            let soon = now.tiers.iter().rposition(|tier| *tier <= LONGEST_PUT_OFF);
+            Settlement::Continue { tier: Some(soon.unwrap_or(0)) }
+        }
         Outcome::Failed(FailureKind::Transient { retry_after }) => {
             if now.max_attempts != 0 && now.attempt >= now.max_attempts {
                 return Settlement::DeadLetter(DeadLetterClass::Exhausted);
@@ -78,6 +90,8 @@ mod tests {
     use super::*;
 
     const TIERS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
+
+    const SHORT: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(3600)];
 
     fn now() -> Circumstances<'static> {
         Circumstances {
@@ -120,6 +134,14 @@ mod tests {
             (later(5), Circumstances { waits: 12, ..now() }, Settlement::Continue { tier: Some(1) }),
             (later(5), Circumstances { waits: 999, ..now() }, Settlement::Continue { tier: Some(2) }),
             (later(5), old, dead(DeadLetterClass::Expired)),
+            (
+                Outcome::PutOff,
+                Circumstances { waits: 999, attempt: 9, ..now() },
+                Settlement::Continue { tier: Some(0) },
+            ),
+            (Outcome::PutOff, Circumstances { tiers: &TIERS[1..], ..now() }, Settlement::Continue { tier: Some(0) }),
+            (Outcome::PutOff, Circumstances { tiers: &SHORT, ..now() }, Settlement::Continue { tier: Some(1) }),
+            (Outcome::PutOff, old, dead(DeadLetterClass::Expired)),
         ];
         for (outcome, circumstances, expected) in table {
             assert_eq!(decide(outcome, circumstances), expected, "{outcome:?} in {circumstances:?}");

@@ -12,7 +12,7 @@ use azure_core::http::policies::get_retry_after;
 use azure_storage_blob::StorageError;
 use time::OffsetDateTime;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Part};
 
 /// However long the service asks us to wait, we look again after this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
@@ -93,7 +93,7 @@ impl Answer {
             return self.copy_source_failure(told);
         }
         let failure = match (self.status, self.code.as_str()) {
-            (408 | 429 | 500 | 502 | 503 | 504, _) => Failure::transient("storage-busy", told),
+            (408 | 429 | 500 | 502 | 503 | 504, _) => Failure::transient("storage-busy", told).of_part(Part::Storage),
             (401 | 403, _) => Failure::permanent("storage-denied", told).with_hint(denied_hint(&self.code)),
             (404, "ContainerNotFound") => Failure::permanent("container-missing", told)
                 .with_hint("the asset has lost its container: look whether its storage account is the right one"),
@@ -119,7 +119,7 @@ impl Answer {
             ),
             404 => Failure::transient("source-gone", told),
             412 => Failure::transient("source-changed", format!("{told}: the source changed during the copy")),
-            408 | 429 | 500.. => Failure::transient("source-busy", told),
+            408 | 429 | 500.. => Failure::transient("source-busy", told).of_part(Part::Storage),
             _ => Failure::permanent("storage-refused", told),
         };
         failure.with_retry_after(self.retry_after)
@@ -134,6 +134,7 @@ impl Refusal {
                 "storage-unreachable",
                 format!("{doing}: no answer from the storage service ({why})"),
             )
+            .of_part(Part::Storage)
             .with_hint("check storage.blob_url of this site, its name in the DNS, and the firewalls in between"),
             Self::Unsendable(why) => {
                 Failure::permanent("storage-request", format!("{doing}: the request cannot be made ({why})"))

@@ -47,7 +47,7 @@ pub async fn replicate(
     progress: &Progress,
 ) -> Result<Replicated, Failure> {
     let storage = Storage::new(job, sites);
-    let lease = match step("take_lease", lease::take_lease(job, sites)).await {
+    let lease = match step(progress, "take_lease", lease::take_lease(job, sites)).await {
         Ok(lease) => lease,
         Err(failure) => return storage.close(Err(failure), budget).await,
     };
@@ -81,20 +81,26 @@ async fn pipeline(
 ) -> Result<Replicated, Failure> {
     let (source, replica) = (&sites.source, &sites.replica);
 
-    let mut asset = step("find_source_asset", source::find_source_asset(job, source, storage)).await?;
-    let locator = step("ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
+    let mut asset = step(progress, "find_source_asset", source::find_source_asset(job, source, storage)).await?;
+    let locator = step(progress, "ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
     let mark = source::mark(job, &asset);
-    let twin_asset = step("ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
-    step("copy_blobs", copy::copy_blobs(&mut asset, &twin_asset, storage, sites, budget, progress)).await?;
-    let verified = step("verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
+    let twin_asset =
+        step(progress, "ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
+    step(progress, progress::COPY_STEP, copy::copy_blobs(&mut asset, &twin_asset, storage, sites, budget, progress))
+        .await?;
+    let verified = step(progress, "verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
-    let files =
-        step("register_files", files::register_files(&asset.files, &twin_asset, &verified, storage, replica, budget))
-            .await?;
+    let files = step(
+        progress,
+        "register_files",
+        files::register_files(&asset.files, &twin_asset, &verified, storage, replica, budget),
+    )
+    .await?;
     let twin =
-        step("ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica)).await?;
+        step(progress, "ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica))
+            .await?;
     let published_at = OffsetDateTime::now_utc();
-    let playback = step("verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
+    let playback = step(progress, "verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
 
     let content = verified.content().clone();
     Ok(Replicated {
@@ -124,10 +130,15 @@ async fn pipeline(
 }
 
 /// Runs one step under its name, so that log lines and failures say where they come from.
-async fn step<T>(name: &'static str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn step<T>(
+    progress: &Progress,
+    name: &'static str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let span = tracing::debug_span!("step", name);
     let result = work.instrument(span).await;
     if result.is_ok() {
+        progress.got_on(name);
         tracing::debug!(step = name, "step done");
     }
     result.map_err(|failure| failure.at_step(name))

@@ -10,7 +10,7 @@ use url::Url;
 use super::manifest;
 use super::sites::{Site, Sites};
 use super::source::SourceAsset;
-use crate::failure::Failure;
+use crate::failure::{Failure, Part};
 use crate::http::{Method, Request, retry_after};
 use crate::model::{ManifestProof, Protocol, StreamingLocator, StreamingUrls};
 
@@ -86,7 +86,7 @@ async fn fetch(site: &Site, protocol: Protocol, url: &Url, is_new: bool) -> Resu
         .player
         .send(Request::new(Method::GET, url.clone()))
         .await
-        .map_err(|error| error.into_failure(&site.name))?;
+        .map_err(|error| error.into_failure(&site.name).of_part(Part::Streaming))?;
     let name = protocol.name();
     let failure = match answer.status {
         200 => None,
@@ -101,7 +101,10 @@ async fn fetch(site: &Site, protocol: Protocol, url: &Url, is_new: bool) -> Resu
         status @ (401 | 403 | 404 | 408 | 429 | 500..=599) => {
             let wait = retry_after(&answer);
             let message = format!("{name} manifest answers {status}");
-            Some(Failure::transient("manifest-unavailable", message).with_retry_after(wait).with_hint(HINT))
+            let failure = Failure::transient("manifest-unavailable", message).with_retry_after(wait).with_hint(HINT);
+            // The others are about this locator, not about the endpoint.
+            let is_down = matches!(status, 408 | 429 | 500..);
+            Some(if is_down { failure.of_part(Part::Streaming) } else { failure })
         }
         status => {
             Some(Failure::permanent("manifest-refused", format!("{name} manifest answers {status}")).with_hint(

@@ -4,7 +4,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use crate::model::CopyCount;
+
+/// The step that takes longest, and gets on file by file.
+pub(super) const COPY_STEP: &str = "copy_blobs";
 
 /// Counters of one run of a job's copy. One task writes, any number read.
 #[derive(Debug, Default)]
@@ -17,6 +22,7 @@ pub struct Progress {
     bytes_copied: AtomicU64,
     began: OnceLock<Instant>,
     took_ms: AtomicU64,
+    steps: watch::Sender<Vec<&'static str>>,
 }
 
 /// The counters at one moment.
@@ -69,8 +75,26 @@ impl Progress {
         self.bytes_skipped.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// The steps in which the job has got on, in this order.
+    #[must_use]
+    pub fn steps(&self) -> watch::Receiver<Vec<&'static str>> {
+        self.steps.subscribe()
+    }
+
+    /// A step is done, or shows that it gets on.
+    pub(super) fn got_on(&self, step: &'static str) {
+        self.steps.send_if_modified(|steps| {
+            let is_new = !steps.contains(&step);
+            if is_new {
+                steps.push(step);
+            }
+            is_new
+        });
+    }
+
     /// Another file is complete at the replica.
     pub(super) fn copied(&self, bytes: u64) {
+        self.got_on(COPY_STEP);
         self.files_copied.fetch_add(1, Ordering::Relaxed);
         self.bytes_copied.fetch_add(bytes, Ordering::Relaxed);
         let took = self.began.get().map_or(Duration::ZERO, Instant::elapsed);

@@ -16,6 +16,8 @@ pub struct WorkerSettings {
     pub job_deadline_seconds: u64,
     /// Tries after which a message that still fails is given up; 0: only the deadline counts.
     pub max_attempts: u32,
+    /// Messages in a row that fail for the same dependency before only one at a time is tried there; 0: never.
+    pub brake_after: u32,
     /// Larger messages are parked, in bytes.
     pub max_message_bytes: usize,
     /// `text` for people, `json` for machines.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::brake::Brakes;
 use super::isolation::Isolation;
 use crate::rabbitmq::Topology;
 use crate::replication::AllSites;
@@ -18,6 +19,7 @@ pub struct Context {
     pub(super) probe_path: String,
     pub(super) tiers: Vec<Duration>,
     pub(super) name: String,
+    pub(super) brakes: Brakes,
     pub(super) isolation: Isolation,
     done: AtomicU64,
     handed_back: AtomicU64,
@@ -36,6 +38,7 @@ impl Context {
             tiers: rabbitmq.retry_delays_seconds.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
             rabbitmq,
             name: worker_name(),
+            brakes: Brakes::new(settings.worker.brake_after),
             isolation: Isolation::default(),
             done: AtomicU64::new(0),
             handed_back: AtomicU64::new(0),

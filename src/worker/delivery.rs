@@ -13,8 +13,8 @@ use tracing::Instrument;
 use super::context::Context;
 use super::failed;
 use super::history::History;
-use super::job::{self, Product};
-use super::letters::{self, Letter};
+use super::job::{self, Ended, Product};
+use super::letters::{self, Letter, Used};
 use crate::events::{OutgoingEvent, encode_job, encode_replicated};
 use crate::failure::{Failure, Settlement};
 use crate::http::FullJitter;
@@ -59,17 +59,22 @@ async fn handle_in_span(
 ) {
     let progress = Progress::default();
     let run = async {
-        let _turn = context.isolation.turn(&delivery).await?;
-        Some(job::run(context, &delivery.message, history, &progress).await)
+        let turn = context.isolation.turn(&delivery).await?;
+        let run = job::run(context, &delivery.message, history, &progress).await;
+        drop(turn);
+        if run.put_off {
+            context.brakes.pace().await;
+        }
+        Some(run)
     };
-    let result = tokio::select! {
+    let run = tokio::select! {
         biased;
         () = ended.cancelled() => None,
         () = hard.cancelled() => None,
-        result = run => result,
+        run = run => run,
     };
-    let settlement = decide(outcome(result.as_ref()), circumstances(context, history));
-    let letters = letters_for(context, &delivery, &history.with(progress.count()), result.as_ref(), settlement);
+    let settlement = decide(outcome(run.as_ref()), circumstances(context, history));
+    let letters = letters_for(context, &delivery, &history.with(progress.count()), run.as_ref(), settlement);
     for letter in letters {
         if !publish_until_stored(publisher, letter, ended, hard).await {
             return hand_back(context, delivery, ended).await;
@@ -81,8 +86,8 @@ async fn handle_in_span(
     match delivery.ack().await {
         Ok(()) => {
             context.count_done();
-            if let Some(result) = &result {
-                log(context, result, settlement);
+            if let Some(run) = &run {
+                log(context, run, settlement);
             }
         }
         Err(error) => {
@@ -91,12 +96,13 @@ async fn handle_in_span(
     }
 }
 
-fn outcome(result: Option<&Result<Product, Failure>>) -> Outcome {
-    match result {
+fn outcome(run: Option<&Ended>) -> Outcome {
+    match run.map(|run| (&run.result, run.put_off)) {
         None => Outcome::Stopped,
-        Some(Ok(Product::Ignored { .. })) => Outcome::Ignored,
-        Some(Ok(_)) => Outcome::Done,
-        Some(Err(failure)) => Outcome::Failed(failure.kind),
+        Some((Ok(Product::Ignored { .. }), _)) => Outcome::Ignored,
+        Some((Ok(_), _)) => Outcome::Done,
+        Some((Err(_), true)) => Outcome::PutOff,
+        Some((Err(failure), false)) => Outcome::Failed(failure.kind),
     }
 }
 
@@ -116,33 +122,34 @@ fn letters_for(
     context: &Context,
     delivery: &Delivery,
     history: &History,
-    result: Option<&Result<Product, Failure>>,
+    run: Option<&Ended>,
     settlement: Settlement,
 ) -> Vec<Letter> {
-    let original = &delivery.message;
-    match (result, settlement) {
-        (Some(Ok(Product::Replica(replica))), _) => {
+    let (original, Some(run)) = (&delivery.message, run) else { return Vec::new() };
+    match (&run.result, settlement) {
+        (Ok(Product::Replica(replica)), _) => {
             let event = encode_replicated(replica, &context.probe_path, OffsetDateTime::now_utc());
             vec![letters::event(context, &event, original)]
         }
-        (Some(Ok(Product::Split(jobs))), _) => {
+        (Ok(Product::Split(jobs)), _) => {
             let events: Vec<OutgoingEvent> = jobs.iter().map(encode_job).collect();
             events.iter().map(|event| letters::split(context, event, original, history)).collect()
         }
-        (Some(Err(failure)), Settlement::Retry { tier }) => {
-            vec![letters::again(context, original, history, failure, Some(tier), true)]
+        (Err(failure), Settlement::Retry { tier }) => {
+            vec![letters::again(context, original, history, failure, Some(tier), Used::Attempt)]
         }
-        (Some(Err(failure)), Settlement::Continue { tier }) => {
-            vec![letters::again(context, original, history, failure, tier, false)]
+        (Err(failure), Settlement::Continue { tier }) => {
+            let used = if run.put_off { Used::Nothing } else { Used::Slice };
+            vec![letters::again(context, original, history, failure, tier, used)]
         }
-        (Some(Err(failure)), Settlement::DeadLetter(class)) => {
+        (Err(failure), Settlement::DeadLetter(class)) => {
             // The event first: should the worker die in between, what comes twice is the event, which its id tells.
             let events = failed::events(context, original, history, failure, class.name());
             let mut letters: Vec<_> = events.iter().map(|event| letters::event(context, event, original)).collect();
             letters.push(letters::dead(context, original, history, failure, class.name()));
             letters
         }
-        (Some(Err(failure)), Settlement::Park) => vec![letters::parked(context, original, history, failure)],
+        (Err(failure), Settlement::Park) => vec![letters::parked(context, original, history, failure)],
         _ => Vec::new(),
     }
 }
@@ -190,13 +197,17 @@ async fn hand_back(context: &Context, delivery: Delivery, ended: &CancellationTo
 }
 
 /// The one line that a message leaves in the log.
-fn log(context: &Context, result: &Result<Product, Failure>, settlement: Settlement) {
-    match result {
+fn log(context: &Context, run: &Ended, settlement: Settlement) {
+    match &run.result {
         Ok(Product::Replica(replica)) => log_replica(replica),
         Ok(Product::Split(jobs)) => {
             tracing::info!(jobs = jobs.len(), "split into one message for each asset and replica");
         }
         Ok(Product::Ignored { reason, detail }) => tracing::info!(reason, detail, "ignored"),
+        // An outage is told when it begins and when it ends, not by each message that waits for its end.
+        Err(failure) if run.put_off && !matches!(settlement, Settlement::DeadLetter(_)) => {
+            tracing::debug!(code = failure.code, step = failure.step, error = %failure, "put off");
+        }
         Err(failure) => log_failure(context, failure, settlement),
     }
 }

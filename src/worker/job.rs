@@ -7,9 +7,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use time::OffsetDateTime;
 
+use super::brake::Passage;
 use super::context::Context;
 use super::history::History;
-use crate::events::{Incoming, Parsed, parse};
+use super::needed;
+use crate::events::{Incoming, Parsed, fallback_id, parse};
 use crate::failure::{Failure, FailureKind};
 use crate::model::{Replicated, ReplicationJob, ReplicationRequest};
 use crate::rabbitmq::Message;
@@ -31,56 +33,116 @@ pub enum Product {
     },
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it came to.
+    pub result: Result<Product, Failure>,
+    /// The failure is everybody's: what the message needs is down, so that this uses up no attempt.
+    pub put_off: bool,
+}
+
+impl From<Result<Product, Failure>> for Ended {
+    fn from(result: Result<Product, Failure>) -> Self {
+        Self { result, put_off: false }
+    }
+}
+
 /// Runs one message. A panic is a failed job, not a dead worker.
 /// What it has copied is to be read from `progress`, whatever it comes to.
-pub async fn run(
-    context: &Context,
-    message: &Message,
-    history: &History,
-    progress: &Progress,
-) -> Result<Product, Failure> {
+pub async fn run(context: &Context, message: &Message, history: &History, progress: &Progress) -> Ended {
     let guarded = AssertUnwindSafe(run_unguarded(context, message, history, progress)).catch_unwind();
     guarded.await.unwrap_or_else(|panic| {
         let message = format!("the job panicked, which is a bug: {}", panic_text(panic.as_ref()));
-        Err(Failure::transient("panicked", message).with_hint("report it with the log lines before this one"))
+        Err(Failure::transient("panicked", message).with_hint("report it with the log lines before this one")).into()
     })
 }
 
-async fn run_unguarded(
+async fn run_unguarded(context: &Context, message: &Message, history: &History, progress: &Progress) -> Ended {
+    let incoming = incoming(message);
+    let request = match read(context, &incoming) {
+        Ok(Parsed::Request(request)) => request,
+        Ok(Parsed::Ignored { reason, detail }) => return Ok(Product::Ignored { reason, detail }).into(),
+        Err(failure) => return Err(failure).into(),
+    };
+    let passage = if history.age(OffsetDateTime::now_utc()) >= context.deadline() {
+        // Its last time: it fails as what it fails of, and gives back what it has left at the sites.
+        Ok(context.brakes.pass())
+    } else {
+        context.brakes.enter(needed::at_first(context, &request))
+    };
+    let mut passage = match passage {
+        Ok(passage) => passage,
+        Err(failure) => return Ended { result: Err(failure), put_off: true },
+    };
+    match run_request(context, &request, history, progress, &mut passage).await {
+        Ok(Ok(product)) => {
+            if matches!(product, Product::Replica(_)) {
+                passage.succeeded();
+            }
+            Ok(product).into()
+        }
+        Ok(Err(failure)) => {
+            let put_off = passage.failed(&fallback_id(&incoming), &failure);
+            Ended { result: Err(failure), put_off }
+        }
+        Err(Down(failure)) => Ended { result: Err(failure), put_off: true },
+    }
+}
+
+fn read(context: &Context, incoming: &Incoming<'_>) -> Result<Parsed, Failure> {
+    let (bytes, limit) = (incoming.body.len(), context.worker.max_message_bytes);
+    if bytes > limit {
+        return Err(Failure::invalid("too-large", format!("body has {bytes} bytes, {limit} are allowed"))
+            .with_hint("raise worker.max_message_bytes if such messages are right"));
+    }
+    parse(incoming)
+}
+
+/// What the job turned out to need is down.
+struct Down(Failure);
+
+async fn run_request(
     context: &Context,
-    message: &Message,
+    request: &ReplicationRequest,
     history: &History,
     progress: &Progress,
-) -> Result<Product, Failure> {
-    let limit = context.worker.max_message_bytes;
-    if message.body.len() > limit {
-        return Err(Failure::invalid(
-            "too-large",
-            format!("body has {} bytes, {limit} are allowed", message.body.len()),
-        )
-        .with_hint("raise worker.max_message_bytes if such messages are right"));
-    }
-    let request = match parse(&incoming(message))? {
-        Parsed::Request(request) => request,
-        Parsed::Ignored { reason, detail } => return Ok(Product::Ignored { reason, detail }),
-    };
-    let resolved = resolve(&request, history.first_seen, history.attempt, &context.sites).await;
+    passage: &mut Passage,
+) -> Result<Result<Product, Failure>, Down> {
+    let resolved = resolve(request, history.first_seen, history.attempt, &context.sites).await;
     if let Err(failure) = &resolved
         && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
     {
-        give_back_all(context, &request, history).await;
+        give_back_all(context, request, history).await;
     }
-    match resolved? {
-        Resolution::Ignored { reason, detail } => Ok(Product::Ignored { reason, detail }),
-        Resolution::Jobs(jobs) if jobs.len() != 1 => Ok(Product::Split(jobs)),
-        Resolution::Jobs(jobs) => {
-            let job = &jobs[0];
-            let sites = context.sites.pair(job)?;
-            let mut replica = replicate(job, &sites, budget(context, history), progress).await?;
-            replica.copy = replica.copy.after(history.copied);
-            Ok(Product::Replica(Box::new(replica)))
-        }
+    let jobs = match resolved {
+        Ok(Resolution::Jobs(jobs)) => jobs,
+        Ok(Resolution::Ignored { reason, detail }) => return Ok(Ok(Product::Ignored { reason, detail })),
+        Err(failure) => return Ok(Err(failure)),
+    };
+    passage.got_on("resolve");
+    let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
+    if history.age(OffsetDateTime::now_utc()) < context.deadline() {
+        passage.add(needed::by_job(job)).map_err(Down)?;
     }
+    Ok(run_job(context, job, history, progress, passage).await)
+}
+
+async fn run_job(
+    context: &Context,
+    job: &ReplicationJob,
+    history: &History,
+    progress: &Progress,
+    passage: &Passage,
+) -> Result<Product, Failure> {
+    let sites = context.sites.pair(job)?;
+    let replicated = tokio::select! {
+        replicated = replicate(job, &sites, budget(context, history), progress) => replicated,
+        never = passage.watch(progress) => match never {},
+    };
+    let mut replica = replicated?;
+    replica.copy = replica.copy.after(history.copied);
+    Ok(Product::Replica(Box::new(replica)))
 }
 
 /// The message may end here, and the jobs that it became in earlier slices will not come to give back what they left.

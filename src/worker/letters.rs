@@ -13,6 +13,17 @@ const MAX_ERROR_BYTES: usize = 2048;
 /// The longest text property, in bytes (AMQP 0-9-1, short strings).
 const LONGEST_PROPERTY: usize = 255;
 
+/// What a message that comes again has used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Used {
+    /// One of its attempts.
+    Attempt,
+    /// One slice, or a wait.
+    Slice,
+    /// It was put off.
+    Nothing,
+}
+
 /// Where a message goes.
 #[derive(Debug)]
 pub struct Letter {
@@ -72,9 +83,9 @@ pub fn again(
     history: &History,
     failure: &Failure,
     tier: Option<usize>,
-    attempt_used: bool,
+    used: Used,
 ) -> Letter {
-    let mut message = described(context, original, history, failure, attempt_used);
+    let mut message = described(context, original, history, failure, used);
     message.headers.remove("x-replication-class");
     let key = tier.map_or_else(|| context.topology.now_key().to_owned(), |tier| context.topology.retry_key(tier));
     Letter { exchange: context.topology.retry_exchange(), key, message }
@@ -82,34 +93,32 @@ pub fn again(
 
 /// The delivered message, body untouched, for the dead letters of `class`.
 pub fn dead(context: &Context, original: &Message, history: &History, failure: &Failure, class: &str) -> Letter {
-    let mut message = described(context, original, history, failure, true);
+    let mut message = described(context, original, history, failure, Used::Attempt);
     message.headers.set("x-replication-class", class);
     Letter { exchange: context.topology.dead_exchange(), key: context.topology.dead_key(class), message }
 }
 
 /// The delivered message, body untouched, for the parked queue.
 pub fn parked(context: &Context, original: &Message, history: &History, failure: &Failure) -> Letter {
-    let mut message = described(context, original, history, failure, true);
+    let mut message = described(context, original, history, failure, Used::Attempt);
     message.headers.set("x-replication-class", "invalid");
     Letter { exchange: context.topology.dead_exchange(), key: context.topology.parked_key(failure.code), message }
 }
 
-fn described(
-    context: &Context,
-    original: &Message,
-    history: &History,
-    failure: &Failure,
-    attempt_used: bool,
-) -> Message {
+fn described(context: &Context, original: &Message, history: &History, failure: &Failure, used: Used) -> Message {
     let mut message = Message { headers: original.headers.for_republishing(), ..original.clone() };
     let headers = &mut message.headers;
     let behind = Counts { attempts: history.attempt, slices: history.slice, waits: history.waits };
     let goes_on = Counts { attempts: history.attempt - 1, slices: history.slice.saturating_add(1), ..behind };
-    let counts = match failure.kind {
-        _ if attempt_used => behind,
+    let counts = match (used, failure.kind) {
+        (Used::Attempt, _) => behind,
+        // The wait is nobody's patience: it is for all, and no reason to ask seldom afterwards.
+        (Used::Nothing, _) => goes_on,
         // It got on and only ran out of time: what it has to wait for next is new.
-        FailureKind::NeedsMoreTime { check_after } if check_after.is_zero() => Counts { waits: 0, ..goes_on },
-        _ => Counts { waits: history.waits.saturating_add(1), ..goes_on },
+        (Used::Slice, FailureKind::NeedsMoreTime { check_after }) if check_after.is_zero() => {
+            Counts { waits: 0, ..goes_on }
+        }
+        (Used::Slice, _) => Counts { waits: history.waits.saturating_add(1), ..goes_on },
     };
     history.write(headers, counts, context.deadline());
     headers.set("x-replication-code", failure.code);

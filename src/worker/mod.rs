@@ -1,5 +1,6 @@
 //! The queue worker: takes deliveries, runs their jobs, settles them; lives through lost sessions and drains on shutdown.
 
+mod brake;
 mod context;
 mod delivery;
 mod failed;
@@ -7,6 +8,7 @@ mod history;
 mod isolation;
 mod job;
 mod letters;
+mod needed;
 mod shutdown;
 
 pub use context::Context;

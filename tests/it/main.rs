@@ -13,6 +13,7 @@ mod kills;
 mod lease;
 mod no_key;
 mod one_shot;
+mod outage;
 mod parked;
 mod publishing;
 mod rabbitmq;

@@ -1,7 +1,7 @@
 //! The one place that turns an answer of AMS v2 into a failure (contract ams-v2, sections 5.2 and 5.3).
 
 use super::error_text::{error_text, unquoted};
-use crate::failure::Failure;
+use crate::failure::{Failure, Part};
 use crate::http::{HttpError, HttpErrorKind, Response, retry_after};
 use crate::model::SiteName;
 
@@ -23,7 +23,7 @@ impl CallError {
 
     pub fn from_http(error: HttpError, site: &SiteName) -> Self {
         let nothing_happened = matches!(error.kind, HttpErrorKind::Connect | HttpErrorKind::BadUrl);
-        Self { failure: error.into_failure(site), status: None, nothing_happened }
+        Self { failure: error.into_failure(site).of_part(Part::MediaService), status: None, nothing_happened }
     }
 
     /// An answer that cannot be read, though its status says success.
@@ -65,7 +65,7 @@ pub fn classify(call: &str, response: &Response, secret: &str, site: &SiteName) 
         _ => permanent(status, message),
     };
     let nothing_happened = !matches!(status, 200..=299 | 500..=502 | 504..=599);
-    let failure = failure.with_retry_after(retry_after(response)).at_site(site);
+    let failure = failure.with_retry_after(retry_after(response)).of_part(Part::MediaService).at_site(site);
     CallError { failure, status: Some(status), nothing_happened }
 }
 

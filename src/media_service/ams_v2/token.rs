@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::classify::{CallError, classify};
 use super::{identity, wire};
-use crate::failure::Failure;
+use crate::failure::{Failure, Part};
 use crate::http::{HttpClient, Method, Request};
 use crate::model::SiteName;
 use crate::settings::{Identity, Secret};
@@ -126,7 +126,8 @@ impl Tokens {
             .body(form.body);
         let before = Instant::now();
         let sent = self.http.send(request).await;
-        let response = sent.map_err(|error| CallError::before(error.into_failure(&self.site)))?;
+        let response =
+            sent.map_err(|error| CallError::before(error.into_failure(&self.site).of_part(Part::MediaService)))?;
         if !response.is_success() {
             let mut failure = classify("POST token", &response, form.secret.expose(), &self.site).failure;
             if let Some(hint) = identity::hint(&self.identity, &response) {
@@ -152,6 +153,7 @@ fn copy_of(error: &CallError) -> CallError {
     let of = &error.failure;
     let mut failure = Failure::transient(of.code, of.message.as_ref());
     (failure.kind, failure.hint, failure.step, failure.site) = (of.kind, of.hint.clone(), of.step, of.site.clone());
+    failure.part = of.part;
     CallError { failure, ..*error }
 }
 

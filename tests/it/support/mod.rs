@@ -1,8 +1,8 @@
 //! What the stories share: the world around the worker, the worker as a process, waiting with a deadline.
 
 mod echo;
-mod ledger;
 pub mod failed;
+mod ledger;
 mod process;
 pub mod rabbitmq;
 pub mod refusal;

@@ -1,0 +1,197 @@
+//! The outage brake: where one dependency fails job after job, one probe at a time is tried until one gets on, and the rest
+//! of the backlog waits without using up its attempts. Each worker process has its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Dependency, Failure};
+use crate::replication::Progress;
+
+/// Pause between a probe that failed and the next one.
+const PROBE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Messages are put off no faster than one in so long: a long backlog goes round slowly, and what is in between for
+/// other dependencies is met soon enough.
+const PUT_OFF_EVERY: Duration = Duration::from_millis(20);
+
+/// The brakes of all dependencies.
+#[derive(Debug, Clone)]
+pub struct Brakes(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Messages that fail in a row before a brake is put on; 0: none ever is.
+    after: usize,
+    lines: Mutex<BTreeMap<Dependency, Line>>,
+    next_put_off: Mutex<Instant>,
+}
+
+/// What is known of one dependency.
+#[derive(Debug, Default)]
+struct Line {
+    /// Messages that failed there since a job last got on: so one message alone, whose asset may be at fault, is no outage.
+    failed: BTreeSet<String>,
+    /// Where the last of them failed: getting on there is what shows that it is over.
+    step: Option<&'static str>,
+    brake: Option<Brake>,
+}
+
+#[derive(Debug)]
+struct Brake {
+    since: Instant,
+    is_probing: bool,
+    next_probe: Instant,
+}
+
+impl Brakes {
+    /// Brakes that are put on when `after` messages in a row have failed; 0: never.
+    pub fn new(after: u32) -> Self {
+        let next_put_off = Mutex::new(Instant::now());
+        Self(Arc::new(Shared { after: after as usize, lines: Mutex::default(), next_put_off }))
+    }
+
+    /// The right to run a job that needs these. What one of them is behind a brake for, may run as its probe; otherwise the
+    /// failure says what is down.
+    ///
+    /// # Errors
+    /// `NeedsMoreTime`: the message is to be put off.
+    pub fn enter(&self, needed: Vec<Dependency>) -> Result<Passage, Failure> {
+        let mut passage = self.pass();
+        passage.add(needed).map(|()| passage)
+    }
+
+    /// The right to run whatever is down, such as for a message's last time.
+    pub fn pass(&self) -> Passage {
+        Passage { brakes: self.clone(), needed: Vec::new(), probing: Vec::new() }
+    }
+
+    /// Waits for this message's turn to be put off.
+    pub async fn pace(&self) {
+        let turn = {
+            let mut next = self.0.next_put_off.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = (*next).max(Instant::now());
+            *next = turn + PUT_OFF_EVERY;
+            turn
+        };
+        tokio::time::sleep_until(turn.into()).await;
+    }
+
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<Dependency, Line>> {
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to run one job. Dropped without a verdict (a job that was stopped, or failed by itself), it lets the next probe
+/// run.
+#[derive(Debug)]
+pub struct Passage {
+    brakes: Brakes,
+    needed: Vec<Dependency>,
+    probing: Vec<Dependency>,
+}
+
+impl Passage {
+    /// Adds what turned out to be needed too.
+    ///
+    /// # Errors
+    /// `NeedsMoreTime`, as with [`Brakes::enter`].
+    pub fn add(&mut self, needed: Vec<Dependency>) -> Result<(), Failure> {
+        let needed: Vec<_> = needed.into_iter().filter(|one| !self.needed.contains(one)).collect();
+        let mut lines = self.brakes.lines();
+        let is_shut = |brake: &Brake| brake.is_probing || Instant::now() < brake.next_probe;
+        let shut = needed.iter().find(|one| lines.get(*one).and_then(|line| line.brake.as_ref()).is_some_and(is_shut));
+        if let Some(down) = shut {
+            return Err(is_down(down));
+        }
+        for dependency in &needed {
+            if let Some(brake) = lines.get_mut(dependency).and_then(|line| line.brake.as_mut()) {
+                brake.is_probing = true;
+                self.probing.push(dependency.clone());
+                tracing::debug!(%dependency, "probing");
+            }
+        }
+        drop(lines);
+        self.needed.extend(needed);
+        Ok(())
+    }
+
+    /// The job got on in this step: whatever failed there last works again.
+    pub fn got_on(&self, step: &str) {
+        self.works(|line| line.step == Some(step));
+    }
+
+    /// Watches a job until it is dropped: what it gets on in works again.
+    pub async fn watch(&self, progress: &Progress) -> Infallible {
+        let (mut steps, mut seen) = (progress.steps(), 0);
+        loop {
+            let passed = steps.borrow_and_update().clone();
+            passed[seen..].iter().for_each(|step| self.got_on(step));
+            seen = passed.len();
+            if steps.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// The job is done: all that it needed works.
+    pub fn succeeded(self) {
+        self.works(|_| true);
+    }
+
+    /// The job of message `id` has failed. `true`: what failed is behind a brake, so that this uses up no attempt.
+    #[must_use]
+    pub fn failed(self, id: &str, failure: &Failure) -> bool {
+        let after = self.brakes.0.after;
+        let Some(dependency) = failure.dependency().filter(|_| after > 0) else { return false };
+        let mut lines = self.brakes.lines();
+        let line = lines.entry(dependency.clone()).or_default();
+        if line.failed.len() < after {
+            line.failed.insert(id.to_owned());
+        }
+        line.step = failure.step;
+        let next_probe = Instant::now() + PROBE_PAUSE;
+        match &mut line.brake {
+            None if line.failed.len() < after => return false,
+            None => {
+                line.brake = Some(Brake { since: Instant::now(), is_probing: false, next_probe });
+                tracing::error!(
+                    %dependency, failed = after, code = failure.code, step = failure.step, error = %failure,
+                    "outage: from now on one job at a time is tried there, until one gets on"
+                );
+            }
+            Some(brake) if self.probing.contains(&dependency) => brake.next_probe = next_probe,
+            Some(_) => {}
+        }
+        true
+    }
+
+    fn works(&self, is_meant: impl Fn(&Line) -> bool) {
+        let mut lines = self.brakes.lines();
+        for dependency in &self.needed {
+            if !lines.get(dependency).is_some_and(&is_meant) {
+                continue;
+            }
+            if let Some(brake) = lines.remove(dependency).and_then(|line| line.brake) {
+                tracing::info!(%dependency, seconds = brake.since.elapsed().as_secs(), "outage over: full width again");
+            }
+        }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let mut lines = self.brakes.lines();
+        for dependency in &self.probing {
+            if let Some(brake) = lines.get_mut(dependency).and_then(|line| line.brake.as_mut()) {
+                brake.is_probing = false;
+            }
+        }
+    }
+}
+
+fn is_down(dependency: &Dependency) -> Failure {
+    let message = format!("{dependency} is down: one job at a time is tried there, until one gets on");
+    Failure::needs_more_time("dependency-down", message, PROBE_PAUSE).at_site(&dependency.site)
+}

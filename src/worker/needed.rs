@@ -1,0 +1,27 @@
+//! What a message needs besides the broker: the parts of its sites.
+
+use super::context::Context;
+use crate::failure::{Dependency, Part};
+use crate::model::{ReplicationJob, ReplicationRequest, SiteName};
+use crate::replication::{named_jobs, named_route};
+
+/// What can be said before its source is asked: all, for one asset to one replica; else the media service that is asked first.
+pub fn at_first(context: &Context, request: &ReplicationRequest) -> Vec<Dependency> {
+    // The time makes no difference here.
+    let named = named_jobs(request, time::OffsetDateTime::UNIX_EPOCH, &context.sites);
+    match (named.as_slice(), named_route(request, &context.sites)) {
+        ([job], _) => by_job(job),
+        (_, Some(route)) => vec![part_of(&route.source, Part::MediaService)],
+        (_, None) => Vec::new(),
+    }
+}
+
+/// All that a job needs: the source's media service first, as it is asked first.
+pub fn by_job(job: &ReplicationJob) -> Vec<Dependency> {
+    let parts = [Part::MediaService, Part::Storage, Part::Streaming];
+    parts.into_iter().flat_map(|part| [&job.source, &job.replica].map(|site| part_of(site, part))).collect()
+}
+
+fn part_of(site: &SiteName, part: Part) -> Dependency {
+    Dependency { site: site.clone(), part }
+}
