@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::Retryable;
 
 use crate::failure::Failure;
-use crate::http::FullJitter;
+use crate::http::{FullJitter, TRY_WITHIN};
 
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -25,10 +25,10 @@ where
     Call: FnMut() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
-    let mut looked_again = false;
+    let (mut looked_again, begun) = (false, Instant::now());
     call.retry(FullJitter { base: FIRST_WAIT, cap: LONGEST_WAIT, delays: tries.saturating_sub(1) })
         .when(move |failure: &Failure| match failure.code {
-            _ if until.is_some_and(|until| Instant::now() >= until) => false,
+            _ if begun.elapsed() >= TRY_WITHIN || until.is_some_and(|until| Instant::now() >= until) => false,
             // the listing that named this version is out of date: only a new listing helps
             "source-changed" => false,
             // somebody had a reason: at least they get a pause

@@ -22,6 +22,8 @@ use crate::worker::listen_for_signals;
 const REDRAW: Duration = Duration::from_millis(100);
 /// Nobody waits for a turn here, but SAS locators end at some time: a slice begins with fresh ones.
 const SLICE: Duration = Duration::from_secs(6 * 3600);
+/// What still runs after two of them hangs.
+const LONGEST: Duration = Duration::from_secs(2 * 6 * 3600 + 60);
 /// How long it may take to give back what an interrupted job held.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,7 +153,7 @@ async fn replicate_job(job: &ReplicationJob, pair: &Sites, settings: &Settings) 
     let mut earlier = CopyCount::default();
     loop {
         let progress = Progress::default();
-        let budget = Budget::of(SLICE, deadline.saturating_sub(started.elapsed()));
+        let budget = Budget::of(SLICE, deadline.saturating_sub(started.elapsed()), LONGEST);
         let failure = match with_bar(&progress, run_pipeline(job, pair, budget, &progress)).await {
             Ok(replicated) => return Ok(Replicated { copy: replicated.copy.after(earlier), ..replicated }),
             Err(failure) => failure,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 
+/// No further try of a call in process after so long: what hangs instead of failing is for the retry queues.
+pub const TRY_WITHIN: Duration = Duration::from_secs(60);
+
 /// Delays drawn evenly between nothing and a ceiling that doubles from `base` up to `cap`.
 #[derive(Debug, Clone, Copy)]
 pub struct FullJitter {

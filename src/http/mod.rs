@@ -10,7 +10,7 @@ mod storage_transport;
 mod tls;
 
 pub use allow_list::{AllowList, Refusal};
-pub use backoff::FullJitter;
+pub use backoff::{FullJitter, TRY_WITHIN};
 pub use client::HttpClient;
 pub use error::{HttpError, HttpErrorKind, HttpSetupError};
 pub use message::{Request, Response};

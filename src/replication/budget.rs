@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt};
 
 use crate::failure::Failure;
 
-/// The end of a slice. A delivery may not be held for longer than the broker's acknowledgement timeout, whatever the
-/// asset's size (RabbitMQ, "Consumers", delivery acknowledgement timeout: 30 min by default).
+/// The end of a slice. A delivery may not be held for longer than a setting, which is less than the broker's acknowledgement
+/// timeout, whatever the asset's size (RabbitMQ, "Consumers", delivery acknowledgement timeout: 30 min by default).
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     begun: Instant,
@@ -23,24 +23,22 @@ pub struct Budget {
 /// What ends so little time before its message is given up does not go on.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What runs for twice its slice and so much longer hangs.
-const OVERRUN: Duration = Duration::from_secs(60);
 /// When what was stopped is tried again.
 const OVERRUN_CHECK: Duration = Duration::from_secs(5);
 
 impl Budget {
     /// Ends after `slice`, or after `left`, the time that is left of the job's deadline, where that is less; then no other
-    /// slice comes after it.
+    /// slice comes after it. What still runs after `longest` hangs; the slice takes half of that at most.
     #[must_use]
-    pub fn of(slice: Duration, left: Duration) -> Self {
+    pub fn of(slice: Duration, left: Duration, longest: Duration) -> Self {
         let now = Instant::now();
-        let overrun = slice.saturating_mul(2).saturating_add(OVERRUN);
+        let slice = slice.min(longest / 2);
         Self {
             begun: now,
             slice,
             ends: now.checked_add(slice.min(left)),
             given_up_at: now.checked_add(left),
-            overrun_at: now.checked_add(overrun),
+            overrun_at: now.checked_add(longest),
         }
     }
 
@@ -73,8 +71,8 @@ impl Budget {
         self.given_up_at.is_none_or(|end| Instant::now() + wait.saturating_add(MARGIN) < end)
     }
 
-    /// Ends when a job has run for twice its slice and a minute: something in it hangs. Then it is stopped wherever it is, as
-    /// at a shutdown.
+    /// Ends when a job has run for longer than any may: something in it hangs. Then it is stopped wherever it is, as at a
+    /// shutdown, but with the time to give back what it holds at the sites.
     pub(super) async fn overrun(self) -> Failure {
         let Some(end) = self.overrun_at else { return std::future::pending().await };
         tokio::time::sleep_until(end.into()).await;

@@ -48,6 +48,7 @@ pub fn problems(settings: &Settings) -> Vec<Problem> {
 fn numbers(settings: &Settings) -> Vec<Problem> {
     let positive = [
         ("worker.concurrency", u64::from(settings.worker.concurrency)),
+        ("worker.max_hold_seconds", settings.worker.max_hold_seconds),
         ("worker.slice_seconds", settings.worker.slice_seconds),
         ("worker.job_deadline_seconds", settings.worker.job_deadline_seconds),
         ("worker.max_message_bytes", settings.worker.max_message_bytes as u64),
@@ -64,6 +65,16 @@ fn numbers(settings: &Settings) -> Vec<Problem> {
     ];
     let zeros = positive.into_iter().filter(|(_, value)| *value == 0);
     let mut found: Vec<_> = zeros.map(|(key, _)| Problem::new(key, "must be at least 1")).collect();
+    let third = settings.worker.max_hold_seconds / 3;
+    for (key, value) in [
+        ("worker.slice_seconds", settings.worker.slice_seconds),
+        ("http.storage_timeout_seconds", settings.http.storage_timeout_seconds),
+    ] {
+        if value > third {
+            let problem = format!("must be at most a third of worker.max_hold_seconds: {third}, or raise that");
+            found.push(Problem::new(key, problem));
+        }
+    }
     found.extend(settings.http.extra_roots().err().map(|problem| Problem::new("http.ca_file", problem)));
     if !settings.replication.probe_path.starts_with('/') {
         found.push(Problem::new("replication.probe_path", "must begin with a slash"));

@@ -10,6 +10,8 @@ pub struct WorkerSettings {
     pub concurrency: u16,
     /// How long running jobs may go on after SIGTERM, in seconds.
     pub grace_seconds: u64,
+    /// How long one delivery may be in our hands, in seconds.
+    pub max_hold_seconds: u64,
     /// How long a job may run before the rest of it is put behind the messages that wait, in seconds.
     pub slice_seconds: u64,
     /// Age at which a message that still fails is given up, in seconds.

@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::context::Context;
 use super::failed;
 use super::history::History;
+use super::hold::Hold;
 use super::job::{self, Ended, Product};
 use super::letters::{self, Letter, Used};
 use crate::events::{OutgoingEvent, encode_job, encode_replicated};
@@ -58,9 +59,10 @@ async fn handle_in_span(
     history: &History,
 ) {
     let progress = Progress::default();
+    let hold = Hold::begin(Duration::from_secs(context.worker.max_hold_seconds));
     let run = async {
         let turn = context.isolation.turn(&delivery).await?;
-        let run = job::run(context, &delivery.message, history, &progress).await;
+        let run = job::run(context, &delivery.message, history, &progress, &hold).await;
         drop(turn);
         if run.put_off {
             context.brakes.pace().await;
@@ -71,12 +73,20 @@ async fn handle_in_span(
         biased;
         () = ended.cancelled() => None,
         () = hard.cancelled() => None,
+        failure = hold.job_is_over() => Some(Err(failure).into()),
         run = run => run,
     };
     let settlement = decide(outcome(run.as_ref()), circumstances(context, history));
     let letters = letters_for(context, &delivery, &history.with(progress.count()), run.as_ref(), settlement);
     for letter in letters {
-        if !publish_until_stored(publisher, letter, ended, hard).await {
+        let given_up = tokio::select! {
+            stored = publish_until_stored(publisher, &letter, ended, hard) => !stored,
+            () = hold.is_over() => {
+                tracing::error!(exchange = letter.exchange, key = letter.key, "could not be published in time; the delivery goes back");
+                true
+            }
+        };
+        if given_up {
             return hand_back(context, delivery, ended).await;
         }
     }
@@ -158,14 +168,14 @@ fn letters_for(
 /// kept: so a worker that cannot settle takes nothing new. `false` when the session ended or time is over.
 async fn publish_until_stored(
     publisher: &Publisher,
-    letter: Letter,
+    letter: &Letter,
     ended: &CancellationToken,
     hard: &CancellationToken,
 ) -> bool {
     let Letter { exchange, key, message } = letter;
     let (mut refused, mut waits) = (false, REPUBLISH.build());
     loop {
-        match publisher.publish(&exchange, &key, &message).await {
+        match publisher.publish(exchange, key, message).await {
             Ok(()) => return true,
             Err(error @ (PublishError::Unconfirmed(_) | PublishError::TooLong { .. })) => {
                 tracing::warn!(error = %error, exchange, key, "not published; the delivery comes again");

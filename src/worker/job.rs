@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::brake::Passage;
 use super::context::Context;
 use super::history::History;
+use super::hold::Hold;
 use super::needed;
 use crate::events::{Incoming, Parsed, fallback_id, parse};
 use crate::failure::{Failure, FailureKind};
@@ -50,22 +51,28 @@ impl From<Result<Product, Failure>> for Ended {
 
 /// Runs one message. A panic is a failed job, not a dead worker.
 /// What it has copied is to be read from `progress`, whatever it comes to.
-pub async fn run(context: &Context, message: &Message, history: &History, progress: &Progress) -> Ended {
-    let guarded = AssertUnwindSafe(run_unguarded(context, message, history, progress)).catch_unwind();
+pub async fn run(context: &Context, message: &Message, history: &History, progress: &Progress, hold: &Hold) -> Ended {
+    let guarded = AssertUnwindSafe(run_unguarded(context, message, history, progress, hold)).catch_unwind();
     guarded.await.unwrap_or_else(|panic| {
         let message = format!("the job panicked, which is a bug: {}", panic_text(panic.as_ref()));
         Err(Failure::transient("panicked", message).with_hint("report it with the log lines before this one")).into()
     })
 }
 
-async fn run_unguarded(context: &Context, message: &Message, history: &History, progress: &Progress) -> Ended {
+async fn run_unguarded(
+    context: &Context,
+    message: &Message,
+    history: &History,
+    progress: &Progress,
+    hold: &Hold,
+) -> Ended {
     let incoming = incoming(message);
     let request = match read(context, &incoming) {
         Ok(Parsed::Request(request)) => request,
         Ok(Parsed::Ignored { reason, detail }) => return Ok(Product::Ignored { reason, detail }).into(),
         Err(failure) => return Err(failure).into(),
     };
-    let passage = if history.age(OffsetDateTime::now_utc()) >= context.deadline() {
+    let passage = if left(context, history).is_zero() {
         // Its last time: it fails as what it fails of, and gives back what it has left at the sites.
         Ok(context.brakes.pass())
     } else {
@@ -75,7 +82,8 @@ async fn run_unguarded(context: &Context, message: &Message, history: &History, 
         Ok(passage) => passage,
         Err(failure) => return Ended { result: Err(failure), put_off: true },
     };
-    match run_request(context, &request, history, progress, &mut passage).await {
+    let run = Run { context, history, progress, hold };
+    match run.request(&request, &mut passage).await {
         Ok(Ok(product)) => {
             if matches!(product, Product::Replica(_)) {
                 passage.succeeded();
@@ -102,47 +110,61 @@ fn read(context: &Context, incoming: &Incoming<'_>) -> Result<Parsed, Failure> {
 /// What the job turned out to need is down.
 struct Down(Failure);
 
-async fn run_request(
-    context: &Context,
-    request: &ReplicationRequest,
-    history: &History,
-    progress: &Progress,
-    passage: &mut Passage,
-) -> Result<Result<Product, Failure>, Down> {
-    let resolved = resolve(request, history.first_seen, history.attempt, &context.sites).await;
-    if let Err(failure) = &resolved
-        && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
-    {
-        give_back_all(context, request, history).await;
-    }
-    let jobs = match resolved {
-        Ok(Resolution::Jobs(jobs)) => jobs,
-        Ok(Resolution::Ignored { reason, detail }) => return Ok(Ok(Product::Ignored { reason, detail })),
-        Err(failure) => return Ok(Err(failure)),
-    };
-    passage.got_on("resolve");
-    let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
-    if history.age(OffsetDateTime::now_utc()) < context.deadline() {
-        passage.add(needed::by_job(job)).map_err(Down)?;
-    }
-    Ok(run_job(context, job, history, progress, passage).await)
+/// What a run works with.
+struct Run<'a> {
+    context: &'a Context,
+    history: &'a History,
+    progress: &'a Progress,
+    hold: &'a Hold,
 }
 
-async fn run_job(
-    context: &Context,
-    job: &ReplicationJob,
-    history: &History,
-    progress: &Progress,
-    passage: &Passage,
-) -> Result<Product, Failure> {
-    let sites = context.sites.pair(job)?;
-    let replicated = tokio::select! {
-        replicated = replicate(job, &sites, budget(context, history), progress) => replicated,
-        never = passage.watch(progress) => match never {},
-    };
-    let mut replica = replicated?;
-    replica.copy = replica.copy.after(history.copied);
-    Ok(Product::Replica(Box::new(replica)))
+impl Run<'_> {
+    async fn request(
+        &self,
+        request: &ReplicationRequest,
+        passage: &mut Passage,
+    ) -> Result<Result<Product, Failure>, Down> {
+        let Self { context, history, .. } = self;
+        let resolved = resolve(request, history.first_seen, history.attempt, &context.sites).await;
+        if let Err(failure) = &resolved
+            && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
+        {
+            give_back_all(context, request, history).await;
+        }
+        let jobs = match resolved {
+            Ok(Resolution::Jobs(jobs)) => jobs,
+            Ok(Resolution::Ignored { reason, detail }) => return Ok(Ok(Product::Ignored { reason, detail })),
+            Err(failure) => return Ok(Err(failure)),
+        };
+        passage.got_on("resolve");
+        let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
+        if !self.left().is_zero() {
+            passage.add(needed::by_job(job)).map_err(Down)?;
+        }
+        Ok(self.job(job, passage).await)
+    }
+
+    async fn job(&self, job: &ReplicationJob, passage: &Passage) -> Result<Product, Failure> {
+        let sites = self.context.sites.pair(job)?;
+        let slice = Duration::from_secs(self.context.worker.slice_seconds);
+        let budget = Budget::of(slice, self.left(), self.hold.job_has());
+        let replicated = tokio::select! {
+            replicated = replicate(job, &sites, budget, self.progress) => replicated,
+            never = passage.watch(self.progress) => match never {},
+        };
+        let mut replica = replicated?;
+        replica.copy = replica.copy.after(self.history.copied);
+        Ok(Product::Replica(Box::new(replica)))
+    }
+
+    /// What is left of the message's deadline.
+    fn left(&self) -> Duration {
+        left(self.context, self.history)
+    }
+}
+
+fn left(context: &Context, history: &History) -> Duration {
+    context.deadline().saturating_sub(history.age(OffsetDateTime::now_utc()))
 }
 
 /// The message may end here, and the jobs that it became in earlier slices will not come to give back what they left.
@@ -152,12 +174,6 @@ async fn give_back_all(context: &Context, request: &ReplicationRequest, history:
             give_back(&job, &sites).await;
         }
     }
-}
-
-/// A slice, or what is left of the message's deadline where that is less.
-fn budget(context: &Context, history: &History) -> Budget {
-    let left = context.deadline().saturating_sub(history.age(OffsetDateTime::now_utc()));
-    Budget::of(Duration::from_secs(context.worker.slice_seconds), left)
 }
 
 /// The message as its parser sees it.

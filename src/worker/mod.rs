@@ -5,6 +5,7 @@ mod context;
 mod delivery;
 mod failed;
 mod history;
+mod hold;
 mod isolation;
 mod job;
 mod letters;

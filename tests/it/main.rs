@@ -7,6 +7,7 @@ mod china;
 mod copies;
 mod failed_events;
 mod faults;
+mod hold;
 mod http;
 mod ignored;
 mod kills;

@@ -115,7 +115,7 @@ fn a_site_may_do_without_the_name_and_the_key_of_its_storage_account() -> Result
 }
 
 /// What a user may get wrong: what is replaced in good settings, by what, and what the error must name.
-const WRONG: [(&str, &str, &[&str]); 39] = [
+const WRONG: [(&str, &str, &[&str]); 41] = [
     ("[rabbitmq]", "[rabbitmq]\ntimeout = 3", &["timeout", "rabbitmq"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 'soon'", &["rabbitmq.timeout_seconds"]),
     ("[rabbitmq]", "[rabbitmq]\ntimeout_seconds = 0", &["rabbitmq.timeout_seconds", "at least 1"]),
@@ -128,6 +128,8 @@ const WRONG: [(&str, &str, &[&str]); 39] = [
     ("amqp://worker:hunter2@127.0.0.1:1/%2f", "hunter2", &["rabbitmq.url", "is not a URL"]),
     ("[rabbitmq]", "[worker]\nlog_filter = 'stream=loud=very'\n[rabbitmq]", &["worker.log_filter"]),
     ("[rabbitmq]", "[worker]\nconcurrency = 0\n[rabbitmq]", &["worker.concurrency", "at least 1"]),
+    ("[rabbitmq]", "[worker]\nslice_seconds = 101\n[rabbitmq]", &["worker.slice_seconds", "max_hold_seconds: 100"]),
+    ("[rabbitmq]", "[worker]\nmax_hold_seconds = 299\n[rabbitmq]", &["http.storage_timeout_seconds", "a third", "99"]),
     ("[rabbitmq]", "[replication]\nprobe_path = 'x'\n[rabbitmq]", &["replication.probe_path", "slash"]),
     ("kind = \"ams-v2\"\n[sites.east", "kind = \"ams-v9\"\n[sites.east", &["sites.east.kind", "ams-v9"]),
     ("key = \"media key\"", "", &["sites.east.media.key", "is missing"]),

@@ -13,7 +13,7 @@ use super::classify::{CallError, classify};
 use super::identity::unauthorized_hint;
 use super::token::Tokens;
 use crate::failure::Failure;
-use crate::http::{AllowList, FullJitter, HttpClient, Method, Request, Response};
+use crate::http::{AllowList, FullJitter, HttpClient, Method, Request, Response, TRY_WITHIN};
 use crate::model::{Cloud, SiteName};
 use crate::settings::{Identity, MediaSettings, Secret};
 
@@ -113,10 +113,13 @@ impl Client {
     /// Sends `call`, and again where that helps: always for what may be repeated, and for POST where nothing can have
     /// happened (contract ams-v2, section 5.3). The answer's status is one of 200 to 299.
     pub async fn send(&self, call: Call) -> Result<Response, CallError> {
-        let repeatable = call.method != Method::POST;
+        let (repeatable, begun) = (call.method != Method::POST, Instant::now());
         (|| self.try_once(&call))
             .retry(FullJitter::for_tries(self.0.tries))
-            .when(|error| error.failure.is_transient() && (repeatable || error.nothing_happened))
+            .when(|error| {
+                let may_be_repeated = repeatable || error.nothing_happened;
+                error.failure.is_transient() && may_be_repeated && begun.elapsed() < TRY_WITHIN
+            })
             .adjust(|error, pause| wait(&error.failure, pause))
             .notify(|error, pause| {
                 tracing::debug!(site = %self.0.site, call = call.name(), ?pause, error = %error.failure, "trying again");

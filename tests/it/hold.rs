@@ -1,0 +1,107 @@
+//! No delivery stays in a worker's hands for longer than a setting, whatever hangs or refuses, and none is lost by that.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use testbed::amqp::Outgoing;
+use testbed::emulator::{FaultAction, FaultRule};
+use testbed::proxy::{Action, Rule};
+
+use crate::support::rabbitmq::Operator;
+use crate::support::story::{SITES, Story, header};
+use crate::support::{Worker, World, eventually, next_event};
+
+const SHORT: &str = "[worker]\nconcurrency = 1\nmax_hold_seconds = 6\nslice_seconds = 2\n[http]\ntries = 1\n\
+                     storage_timeout_seconds = 2\n";
+const TIER: &str = "replication.retry.1s";
+const REFUSED: &str = "cannot publish; keeping the delivery";
+const GOES_BACK: &str = "could not be published in time; the delivery goes back";
+
+#[tokio::test]
+async fn a_job_that_hangs_before_its_first_step_is_cut_off_and_costs_no_attempt() -> Result<()> {
+    let story = Story::begin(SHORT).await?;
+    let hangs = FaultRule::new(FaultAction::DelayMilliseconds(600_000)).on("GET", "Assets").of_account("westmedia");
+    story.world.emulator.fault(hangs);
+    let asset = story.send_asset().await?;
+    story.worker.logs("code=\"held-too-long\"").await?;
+    story.finish(&asset.id, 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_that_hangs_is_stopped_in_time_to_give_back_what_the_job_holds() -> Result<()> {
+    let (story, proxy) = Story::begin_behind_proxy(SHORT).await?;
+    // Each try of a call ends by itself; what hangs for longer are the calls one after the other.
+    let slow = proxy.fault(Rule::new(Action::Delay(Duration::from_millis(1_500))).query("comp=").times(6));
+    let asset = story.send_asset().await?;
+    story.worker.logs("code=\"slice-overrun\"").await?;
+    story.finish(&asset.id, 1).await?;
+    ensure!(slow.hits() > 2);
+    Ok(())
+}
+
+/// A world whose first retry queue takes nothing, a worker in it, and a message that has to go there.
+async fn begin_with_full_tier(settings: &str, failures: u32) -> Result<(World, Worker, Operator, String)> {
+    let world = World::start().await?;
+    world.write_config(&SITES, settings)?;
+    assert_eq!(world.worker().await?.terminate().await?, Some(0), "has declared everything");
+    let operator = Operator::connect(&world.vhost).await?;
+    operator.delete_queue(TIER).await?;
+    operator.declare_tiny_queue(TIER).await?;
+    operator.bind(TIER, "replication.retry", "1s").await?;
+    world.amqp.publish(TIER, "", Outgoing { body: "filler".into(), ..Outgoing::default() }).await?;
+    let config = std::fs::read_to_string(world.config())?.replace("[rabbitmq]\n", "[rabbitmq]\ntopology = 'check'\n");
+    std::fs::write(world.config(), config)?;
+    let worker = world.worker().await?;
+    world.emulator.fault(FaultRule::status(503).of_account("eastmedia").times(failures));
+    let asset = world.encoded_asset("movie").await?;
+    world.send_finished(&asset.id).await?;
+    worker.logs(REFUSED).await?;
+    Ok((world, worker, operator, asset.id))
+}
+
+/// Makes room in the retry queue; checks that the message is there, once, with one attempt used up, and sends it on.
+async fn ensure_stored_once(world: &World, worker: &Worker, asset_id: &str) -> Result<()> {
+    ensure!(world.take(TIER).await?.body == b"filler", "something was stored in a full queue");
+    let letter = world.take(TIER).await.with_context(|| worker.log())?;
+    ensure!(letter.json()?["data"]["asset"]["id"] == asset_id, "{letter:?}");
+    ensure!(header(&letter, "x-replication-attempt")? == "1", "{letter:?}");
+    ensure!(!letter.headers.contains_key("x-delivery-count"), "{letter:?}");
+    let settled = || async { Ok((world.vhost.queue_depth("replication.work").await? == Some(0)).then_some(())) };
+    eventually("an empty work queue", settled).await?;
+    ensure!(world.amqp.take(TIER).await?.is_none(), "stored twice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_settle_keeps_its_delivery_and_takes_nothing_new() -> Result<()> {
+    let settings = "[worker]\nconcurrency = 1\n[http]\ntries = 1\n";
+    let (world, worker, _operator, asset_id) = begin_with_full_tier(settings, 1).await?;
+    let mut events = world.events().await?;
+    let other = world.encoded_asset("other").await?;
+    world.send_finished(&other.id).await?;
+    let waits = || async { Ok((world.vhost.queue_depth("replication.work").await? == Some(1)).then_some(())) };
+    eventually("the other message waiting", waits).await.with_context(|| worker.log())?;
+
+    ensure!(world.take(TIER).await?.body == b"filler", "something was stored in a full queue");
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    ensure!(event["data"]["asset"]["id"] == other.id.as_str(), "{event:#}");
+    let letter = world.take(TIER).await?;
+    ensure!(letter.json()?["data"]["asset"]["id"] == asset_id.as_str(), "{letter:?}");
+    ensure!(worker.log().matches(REFUSED).count() == 1, "told once: {}", worker.log());
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_settled_goes_back_at_its_limit_and_comes_again() -> Result<()> {
+    let (world, worker, _operator, asset_id) = begin_with_full_tier(SHORT, 99).await?;
+    worker.logs(GOES_BACK).await?;
+    // It comes again, and fails again.
+    let refused_again = || async { Ok((worker.log().matches(REFUSED).count() > 1).then_some(())) };
+    eventually("the same again", refused_again).await.with_context(|| worker.log())?;
+    ensure_stored_once(&world, &worker, &asset_id).await?;
+    ensure!(world.site("east").assets().is_empty(), "nothing was made at the replica");
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}
