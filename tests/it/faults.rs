@@ -3,6 +3,8 @@
 mod broker;
 mod credentials;
 mod deadly;
+mod held;
 mod network;
+mod randomised;
 mod scene;
 mod topology;

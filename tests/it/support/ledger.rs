@@ -36,6 +36,7 @@ pub struct Ledger {
     ends: BTreeMap<String, BTreeSet<End>>,
     /// The ids of the events about each asset.
     events: BTreeMap<String, BTreeSet<String>>,
+    events_seen: usize,
     /// The routing keys under which a message was set aside.
     keys: BTreeMap<String, BTreeSet<String>>,
     strange: Vec<String>,
@@ -60,6 +61,11 @@ impl Ledger {
     /// Any body under a message id.
     pub fn unusable(body: impl Into<bytes::Bytes>, id: &str) -> Outgoing {
         Outgoing { body: body.into(), message_id: Some(id.to_owned()), ..Outgoing::default() }
+    }
+
+    /// Takes down messages that somebody else sends.
+    pub fn expect(&mut self, messages: &[Outgoing]) {
+        self.sent.extend(messages.iter().filter_map(|message| message.message_id.clone()));
     }
 
     /// Sends a message as an encoder would.
@@ -141,6 +147,7 @@ impl Ledger {
             (text(&event["data"]["correlation"]["message"]), text(&event["data"]["asset"]["id"]), text(&event["id"]));
         let (Some(message), Some(asset), Some(id)) = of else { return self.strange.push(format!("{event:#}")) };
         self.ends.entry(message).or_default().insert(End::Done);
+        self.events_seen += 1;
         self.events.entry(asset).or_default().insert(id);
     }
 
@@ -157,6 +164,11 @@ impl Ledger {
         let twice = self.events.iter().filter(|(_, ids)| ids.len() != 1);
         found.extend(twice.map(|(asset, ids)| format!("{asset} has the events {ids:?}")));
         found
+    }
+
+    /// How many events were published, repeated ones included.
+    pub fn events_seen(&self) -> usize {
+        self.events_seen
     }
 
     /// How many messages were sent.

@@ -1,6 +1,9 @@
 //! What a replica must be: one asset, one locator, the same files and blobs as its source.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
 use testbed::storage::BlobInfo;
 
 use super::{Published, World};
@@ -86,6 +89,10 @@ pub async fn ensure_one_replica(world: &World, asset_id: &str) -> Result<String>
 pub async fn ensure_each_replicated(world: &World, assets: &[Published]) -> Result<()> {
     let (east, replicas) = (world.site("east"), world.site("east").assets());
     ensure!(replicas.len() == assets.len(), "{} replicas of {} assets", replicas.len(), assets.len());
+    let sources: BTreeMap<_, _> =
+        world.site("west").assets().into_iter().map(|asset| (asset.id, asset.container)).collect();
+    let (ours, theirs) = (&world.storage("west")?, &world.storage("east")?);
+    let mut checks = Vec::new();
     for asset in assets {
         let mark = format!("stream-replicator/1 west {}\n", asset.id);
         let is_its = |text: &str| text.starts_with(&mark);
@@ -93,12 +100,15 @@ pub async fn ensure_each_replicated(world: &World, assets: &[Published]) -> Resu
         let replica = replica.with_context(|| format!("no replica of {}", asset.id))?;
         let locators: Vec<_> = east.locators(&replica.id).into_iter().map(|locator| locator.uuid).collect();
         ensure!(locators == [asset.locator.as_str()], "{locators:?} instead of {}", asset.locator);
-        let ours = world.storage("west")?.list(&container_of(world, "west", &asset.id)?).await?;
-        let theirs = world.storage("east")?.list(&replica.container).await?;
-        let (ours, theirs) = (comparable(ours.context("no source")?), comparable(theirs.context("no replica")?));
-        ensure!(ours == theirs, "blobs differ: {ours:#?} {theirs:#?}");
+        let source = sources.get(&asset.id).context("no such asset")?;
+        checks.push(async move {
+            let ours = comparable(ours.list(source).await?.context("no source container")?);
+            let theirs = comparable(theirs.list(&replica.container).await?.context("no replica container")?);
+            ensure!(ours == theirs, "blobs differ: {ours:#?} {theirs:#?}");
+            Ok(())
+        });
     }
-    Ok(())
+    stream::iter(checks).buffer_unordered(8).try_collect().await
 }
 
 /// Checks that no queue of the worker holds a message, parked and dead ones included.

@@ -91,6 +91,18 @@ impl Node {
         self.process.as_mut().context("this rabbitmq node is stopped")?.signal(signal)
     }
 
+    /// The node's log files; the one on its standard output is not among them.
+    pub(super) fn log(&self) -> Result<String> {
+        let mut log = String::new();
+        for file in std::fs::read_dir(self.dir.path().join("log"))? {
+            let path = file?.path();
+            if path.extension().is_some_and(|ending| ending == "log") {
+                log.push_str(&String::from_utf8_lossy(&std::fs::read(path)?));
+            }
+        }
+        Ok(log)
+    }
+
     pub(super) fn ctl(&mut self, args: &[String]) -> Result<String> {
         let output = Command::new(self.installation.script("rabbitmqctl"))
             .args(args)

@@ -125,6 +125,14 @@ impl RabbitMq {
         self.blocking(move |node| node.ctl(&args)).await
     }
 
+    /// What the node has logged so far.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        lock(&self.node).log()
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Node) -> Result<T> + Send + 'static,
