@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Exit;
 use crate::replication::AllSites;
 use crate::settings::Settings;
+use crate::telemetry::ReadyFile;
 use crate::worker::{self, Context, Drained};
 
 /// Works until SIGTERM or SIGINT.
@@ -30,7 +31,16 @@ pub async fn run(settings: &Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    match worker::run(Arc::new(Context::new(settings, sites)), &shutdown).await {
+    let context = Arc::new(Context::new(settings, sites));
+    let ready_file = settings.worker.ready_file.as_ref().map(|path| ReadyFile::keep(path, context.health()));
+    let _ready_file = match ready_file.transpose() {
+        Ok(kept) => kept,
+        Err(error) => {
+            eprintln!("worker.ready_file: cannot be written: {error}");
+            return Exit::BadSettings;
+        }
+    };
+    match worker::run(context, &shutdown).await {
         Drained::Whole => Exit::Done,
         Drained::CutShort => Exit::CutShort,
     }

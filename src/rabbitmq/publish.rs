@@ -39,6 +39,12 @@ impl Publisher {
         Self(Arc::new(Shared { connection, idle, slots, blocked, end }))
     }
 
+    /// Whether the broker takes nothing from us at the moment, because of an alarm of its own.
+    #[must_use]
+    pub fn blocked(&self) -> watch::Receiver<bool> {
+        self.0.blocked.clone()
+    }
+
     /// Publishes a message and waits until it is stored. Its headers are passed through
     /// [`super::Headers::for_republishing`]. While the broker has blocked the connection the time does not count.
     ///

@@ -1,5 +1,7 @@
 //! Settings of the queue worker.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Settings of the queue worker. Meanings and defaults: `config/default.toml`.
@@ -22,6 +24,8 @@ pub struct WorkerSettings {
     pub brake_after: u32,
     /// Larger messages are parked, in bytes.
     pub max_message_bytes: usize,
+    /// A file that is there only while the worker is ready.
+    pub ready_file: Option<PathBuf>,
     /// `text` for people, `json` for machines.
     pub log_format: LogFormat,
     /// What is logged, in tracing's filter syntax.

@@ -1,4 +1,10 @@
-//! What operators see of a running process: log lines.
+//! What operators see of a running process: log lines, and whether it is ready.
+
+mod health;
+mod ready_file;
+
+pub use health::{Health, Readiness, State};
+pub use ready_file::ReadyFile;
 
 use std::io::IsTerminal;
 

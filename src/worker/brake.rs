@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Dependency, Failure};
 use crate::replication::Progress;
+use crate::telemetry::Health;
 
 /// Pause between a probe that failed and the next one.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
@@ -24,6 +25,7 @@ pub struct Brakes(Arc<Shared>);
 struct Shared {
     /// Messages that fail in a row before a brake is put on; 0: none ever is.
     after: usize,
+    health: Health,
     lines: Mutex<BTreeMap<Dependency, Line>>,
     next_put_off: Mutex<Instant>,
 }
@@ -47,9 +49,9 @@ struct Brake {
 
 impl Brakes {
     /// Brakes that are put on when `after` messages in a row have failed; 0: never.
-    pub fn new(after: u32) -> Self {
+    pub fn new(after: u32, health: Health) -> Self {
         let next_put_off = Mutex::new(Instant::now());
-        Self(Arc::new(Shared { after: after as usize, lines: Mutex::default(), next_put_off }))
+        Self(Arc::new(Shared { after: after as usize, health, lines: Mutex::default(), next_put_off }))
     }
 
     /// The right to run a job that needs these. What one of them is behind a brake for, may run as its probe; otherwise the
@@ -155,6 +157,7 @@ impl Passage {
         match &mut line.brake {
             None if line.failed.len() < after => return false,
             None => {
+                self.brakes.0.health.down(&dependency.to_string());
                 line.brake = Some(Brake { since: Instant::now(), is_probing: false, next_probe });
                 tracing::error!(
                     %dependency, failed = after, code = failure.code, step = failure.step, error = %failure,
@@ -174,6 +177,7 @@ impl Passage {
                 continue;
             }
             if let Some(brake) = lines.remove(dependency).and_then(|line| line.brake) {
+                self.brakes.0.health.up(&dependency.to_string());
                 tracing::info!(%dependency, seconds = brake.since.elapsed().as_secs(), "outage over: full width again");
             }
         }

@@ -8,6 +8,7 @@ use super::isolation::Isolation;
 use crate::rabbitmq::Topology;
 use crate::replication::AllSites;
 use crate::settings::{RabbitmqSettings, Settings, WorkerSettings};
+use crate::telemetry::Health;
 
 /// What every job of a worker shares.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Context {
     pub(super) tiers: Vec<Duration>,
     pub(super) name: String,
     pub(super) brakes: Brakes,
+    pub(super) health: Health,
     pub(super) isolation: Isolation,
     done: AtomicU64,
     handed_back: AtomicU64,
@@ -29,7 +31,7 @@ impl Context {
     /// Takes the settings and the clients made from them.
     #[must_use]
     pub fn new(settings: &Settings, sites: AllSites) -> Self {
-        let rabbitmq = settings.rabbitmq.clone();
+        let (rabbitmq, health) = (settings.rabbitmq.clone(), Health::default());
         Self {
             sites,
             worker: settings.worker.clone(),
@@ -38,11 +40,18 @@ impl Context {
             tiers: rabbitmq.retry_delays_seconds.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
             rabbitmq,
             name: worker_name(),
-            brakes: Brakes::new(settings.worker.brake_after),
+            brakes: Brakes::new(settings.worker.brake_after, health.clone()),
+            health,
             isolation: Isolation::default(),
             done: AtomicU64::new(0),
             handed_back: AtomicU64::new(0),
         }
+    }
+
+    /// What the worker says of itself.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Age at which a message that still fails is given up.

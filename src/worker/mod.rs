@@ -44,7 +44,7 @@ pub enum Drained {
 /// Works until `shutdown`. The order of a shutdown:
 ///
 /// 1. a signal comes;
-/// 2. no new session is opened;
+/// 2. readiness turns false, and no new session is opened;
 /// 3. the consumer is cancelled, the connections and their heartbeats stay;
 /// 4. running jobs get `worker.grace_seconds`;
 /// 5. then, or at a second signal, they are cancelled: they stop at the next await and their messages go back;
@@ -55,6 +55,11 @@ pub enum Drained {
 pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
     let (mut failures, mut waits) = (0_u32, RECONNECT.build());
     let mut drained = Drained::Whole;
+    let (stopping, health) = (shutdown.soft.clone(), context.health.clone());
+    let at_once = tokio::spawn(async move {
+        stopping.cancelled().await;
+        health.stopping();
+    });
     while !shutdown.soft.is_cancelled() {
         let opened = tokio::select! {
             () = shutdown.soft.cancelled() => break,
@@ -74,6 +79,7 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
             }
             Err(error) => {
                 // The first failure and the recovery are worth a line, not every try.
+                context.health.not_ready(&error.to_string());
                 if failures == 0 {
                     tracing::error!(error = %error, "broker cannot be used; trying again until it can");
                 }
@@ -83,6 +89,7 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
         let wait = waits.next().unwrap_or(RECONNECT.cap);
         tokio::select! { () = shutdown.soft.cancelled() => {}, () = tokio::time::sleep(wait) => {} }
     }
+    at_once.await.ok();
     context.sites.close(CANCEL_PATIENCE).await;
     let (done, handed_back) = context.counts();
     tracing::info!(done, handed_back, cut_short = drained == Drained::CutShort, "stopped");
@@ -115,10 +122,17 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     let jobs = TaskTracker::new();
     let stop = session.ended();
     let publisher = session.publisher();
+    let mut blocked = publisher.blocked();
     loop {
+        // Who cannot publish can settle nothing.
+        match *blocked.borrow_and_update() {
+            true => context.health.not_ready("the broker blocks the connection: look at its alarms"),
+            false => context.health.ready(),
+        }
         tokio::select! {
             biased;
             () = shutdown.soft.cancelled() => break,
+            Ok(()) = blocked.changed() => {}
             delivery = deliveries.next() => match delivery {
                 Some(delivery) => {
                     let work = delivery::handle(Arc::clone(context), delivery, publisher.clone(), stop.clone(), shutdown.hard.clone());
@@ -127,6 +141,11 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
                 None => break,
             },
         }
+    }
+    if shutdown.soft.is_cancelled() {
+        context.health.stopping();
+    } else {
+        context.health.not_ready(session.end_reason().unwrap_or("the deliveries have ended"));
     }
     jobs.close();
     let drained = if stop.is_cancelled() {

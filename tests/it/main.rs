@@ -18,6 +18,7 @@ mod outage;
 mod parked;
 mod publishing;
 mod rabbitmq;
+mod ready;
 mod refusals;
 mod replicate;
 mod retries;

@@ -1,0 +1,119 @@
+//! Readiness that tells the truth: a file that is there only while the worker takes deliveries and can settle them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use testbed::amqp::{Amqp, Outgoing};
+use testbed::emulator::{FaultAction, FaultRule};
+use testbed::process::{Vhost, start_rabbitmq};
+use testbed::tcp_proxy::TcpProxy;
+
+use crate::support::rabbitmq::url_through;
+use crate::support::story::SITES;
+use crate::support::{Worker, World, eventually, run_once};
+
+/// Writes settings with a ready file, and with the broker at another address.
+fn write_config(world: &World, broker_url: &str) -> Result<PathBuf> {
+    let file = world.config().with_file_name("ready");
+    world.write_config(&SITES, &format!("[worker]\nready_file = '{}'\n", file.display()))?;
+    let text = std::fs::read_to_string(world.config())?;
+    std::fs::write(world.config(), text.replace(&world.vhost.amqp_url(), broker_url))?;
+    Ok(file)
+}
+
+async fn becomes(ready: bool, file: &Path, worker: &Worker) -> Result<()> {
+    let look = || async { Ok((file.exists() == ready).then_some(())) };
+    eventually(&format!("ready: {ready}"), look).await.with_context(|| worker.log())
+}
+
+fn hold_next_job(world: &World) {
+    let held = FaultRule::new(FaultAction::DelayMilliseconds(600_000)).on("GET", "Assets").of_account("westmedia");
+    world.emulator.fault(held);
+}
+
+async fn is_held(world: &World) -> Result<()> {
+    let is_held = || async { Ok((world.emulator.delayed().iter().count() > 0).then_some(())) };
+    eventually("the held job", is_held).await
+}
+
+#[tokio::test]
+async fn a_worker_is_ready_while_it_has_its_broker_and_not_from_sigterm_on() -> Result<()> {
+    let world = World::start().await?;
+    let wire = TcpProxy::before_port(world.vhost.broker().amqp_port()).await?;
+    let file = write_config(&world, &url_through(&wire, &world.vhost))?;
+    let mut worker = world.worker().await?;
+    becomes(true, &file, &worker).await?;
+
+    wire.refuse_next(u32::MAX);
+    wire.reset();
+    becomes(false, &file, &worker).await?;
+    wire.refuse_next(0);
+    becomes(true, &file, &worker).await?;
+    let log = worker.log();
+    let changes = [" INFO ready", " WARN not ready reason="].map(|text| log.matches(text).count());
+    ensure!(changes == [2, 1], "each change is told once, not each try: {log}");
+
+    // A job that still runs keeps the process alive, and does not make it ready.
+    hold_next_job(&world);
+    world.send_finished(&world.encoded_asset("movie").await?.id).await?;
+    is_held(&world).await?;
+    worker.signal_termination().await?;
+    becomes(false, &file, &worker).await?;
+    ensure!(!worker.log().contains("stopped done="), "the job had ended already");
+    world.emulator.release_delayed();
+    assert_eq!(worker.exit_code().await?, Some(0));
+    ensure!(!file.exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_has_left_is_removed_before_the_broker_is_asked() -> Result<()> {
+    let world = World::start().await?;
+    let file = write_config(&world, &world.vhost.amqp_url())?;
+    let worker = world.worker().await?;
+    becomes(true, &file, &worker).await?;
+    worker.kill().await?;
+    ensure!(file.exists(), "a killed process tidies nothing up");
+    // Nobody listens on port 1.
+    write_config(&world, "amqp://u:p@127.0.0.1:1/x")?;
+    let worker = Worker::spawn(&world.config())?;
+    worker.logs("broker cannot be used").await?;
+    ensure!(!file.exists(), "not ready: {}", worker.log());
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told_at_the_start() -> Result<()> {
+    let world = World::start().await?;
+    world.write_config(&SITES, "[worker]\nready_file = '/nowhere/ready'\n")?;
+    let output = run_once(&world.config(), &["run"]).await?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(64) && told.contains("worker.ready_file: cannot be written"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_the_brokers_alarm_blocks_is_not_ready() -> Result<()> {
+    let (world, node) = (World::start().await?, start_rabbitmq().await?);
+    let vhost = Vhost::create(node.broker()).await?;
+    let file = write_config(&world, &vhost.amqp_url())?;
+    let worker = world.worker().await?;
+    becomes(true, &file, &worker).await?;
+    // A broker blocks those who publish: the worker does when this job goes on, to tell of an asset that is not there.
+    hold_next_job(&world);
+    let body = json!({ "site": "west", "asset": { "id": "nb:cid:UUID:00000000-0000-0000-0000-000000000001" } });
+    let message = Outgoing { body: body.to_string().into(), ..Outgoing::default() };
+    let amqp = Amqp::connect(&vhost.amqp_url()).await?;
+    amqp.publish("media.events", "media.encoding.finished.test", message).await?;
+    is_held(&world).await?;
+    node.ctl(&["set_vm_memory_high_watermark", "absolute", "10MB"]).await?;
+    world.emulator.release_delayed();
+    becomes(false, &file, &worker).await?;
+    ensure!(worker.log().contains("not ready reason=\"the broker blocks the connection"), "{}", worker.log());
+    node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
+    becomes(true, &file, &worker).await?;
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}
