@@ -37,21 +37,27 @@ async fn check_broker(settings: &Settings) -> bool {
     };
     let mut good = say("broker", "rabbitmq", Ok(format!("reached at {url}")));
     if report.is_complete() {
-        let compared = if report.not_compared.is_empty() {
+        let compared = if report.not_permitted().next().is_none() {
             "everything is there"
         } else {
             "everything is there; arguments not checked, as this user has no permission to configure"
         };
         good &= say("broker", "topology", Ok(compared.to_owned()));
     }
-    if !report.missing.is_empty() {
-        let missing = report.missing.join(", ");
-        let text = format!("missing: {missing}; the worker declares it at start where rabbitmq.topology = \"apply\"");
+    let missing: Vec<_> = report.missing().map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let text = format!("missing: {missing}; run `stream-replicator topology apply`, as a worker does at its start");
         good &= say("broker", "topology", Err(text));
     }
-    for different in report.different {
-        let text =
-            format!("not as these settings say: {different}; delete it (empty it first), or go back to its settings");
+    for queue in report.left_over() {
+        let text = format!("{queue} holds messages of a migration that was cut short; run it again");
+        good &= say("broker", "topology", Err(text));
+    }
+    for (different, cause) in report.different() {
+        let text = format!(
+            "not as these settings say: {different}: {cause}; `stream-replicator topology check` says how to migrate"
+        );
         good &= say("broker", "topology", Err(text));
     }
     good

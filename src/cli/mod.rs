@@ -5,6 +5,7 @@ mod check;
 mod exit;
 mod replicate;
 mod run;
+mod topology;
 
 pub use exit::Exit;
 
@@ -38,6 +39,9 @@ enum Command {
     Check,
     /// Replicate one asset now, without a broker
     Replicate(replicate::ReplicateArguments),
+    /// Make, compare or export what the worker needs at the broker
+    #[command(subcommand)]
+    Topology(topology::TopologyCommand),
 }
 
 /// Carries out what the arguments ask for.
@@ -61,6 +65,7 @@ pub async fn execute(arguments: Arguments) -> Exit {
         Command::Run => run::run(&settings).await,
         Command::Check => check::check(&settings).await,
         Command::Replicate(arguments) => replicate::replicate(&settings, &arguments).await,
+        Command::Topology(command) => topology::topology(&settings, &command).await,
     }
 }
 

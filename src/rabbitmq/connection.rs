@@ -13,8 +13,8 @@ use lapin::{Channel, ConnectionProperties, runtime};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::RabbitmqError;
 use super::error::{connect, refused};
+use super::{Finding, RabbitmqError};
 use crate::settings::{BrokerUrl, RabbitmqSettings};
 
 /// Who is called, for the texts of errors, and how long an answer may take.
@@ -47,6 +47,11 @@ impl Calls {
     /// The error of a call that was answered with `error`.
     pub(super) fn refused(&self, what: &str, error: &lapin::Error) -> RabbitmqError {
         refused(&self.broker, what, error)
+    }
+
+    /// The error of things that are not as they should be.
+    pub(super) fn different(&self, differences: Vec<Finding>) -> RabbitmqError {
+        RabbitmqError::Different { broker: self.broker.clone(), differences }
     }
 
     /// The error of a call that was not answered.
@@ -164,6 +169,18 @@ fn parse(url: Option<&BrokerUrl>) -> Result<AMQPUri, RabbitmqError> {
         uri.authority.host = address.to_string();
     }
     Ok(uri)
+}
+
+/// The virtual host that every broker has at first.
+pub(super) const DEFAULT_VHOST: &str = "/";
+
+/// The virtual host that the URL names; the default one where there is no URL.
+pub(super) fn virtual_host(settings: &RabbitmqSettings) -> Result<String, RabbitmqError> {
+    let Some(url) = &settings.url else { return Ok(DEFAULT_VHOST.to_owned()) };
+    match parse(Some(url))?.vhost {
+        vhost if vhost.is_empty() => Err(RabbitmqError::Url("names no virtual host: %2f means the default one")),
+        vhost => Ok(vhost),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Makes the topology at the broker, or looks whether it is there.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
@@ -8,30 +11,13 @@ use lapin::{Channel, ExchangeKind as AmqpKind};
 use super::connection::Connection;
 use super::error::{cause, soft_error};
 use super::message::short;
+use super::migrate::holding_queue;
+use super::report::{Finding, Kind, NotCompared, State, TopologyReport};
 use super::{Binding, Exchange, ExchangeKind, HeaderValue, Headers, PublishError, Queue, RabbitmqError, Topology};
 use crate::settings::RabbitmqSettings;
 
-/// What [`check`] found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopologyReport {
-    /// What does not exist, such as `queue replication.work`.
-    pub missing: Vec<String>,
-    /// What exists with other properties, and what the broker says about it; it names one difference at a time.
-    pub different: Vec<String>,
-    /// What exists, while the user may not compare its properties.
-    pub not_compared: Vec<String>,
-}
-
-impl TopologyReport {
-    /// Whether a worker can start.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.different.is_empty()
-    }
-}
-
 /// Something to declare.
-enum Item {
+pub(super) enum Item {
     Exchange(Exchange),
     Queue(Queue),
 }
@@ -42,11 +28,12 @@ impl Item {
         topology.exchanges().into_iter().map(Self::Exchange).chain(queues).collect()
     }
 
-    fn name(&self) -> String {
-        match self {
-            Self::Exchange(exchange) => format!("exchange {}", exchange.name),
-            Self::Queue(queue) => format!("queue {}", queue.name),
-        }
+    fn found(&self, state: State) -> Finding {
+        let (kind, name) = match self {
+            Self::Exchange(exchange) => (Kind::Exchange, &exchange.name),
+            Self::Queue(queue) => (Kind::Queue, &queue.name),
+        };
+        Finding { kind, name: name.clone(), state }
     }
 
     fn is_foreign(&self) -> bool {
@@ -54,12 +41,23 @@ impl Item {
     }
 }
 
-/// Declares every exchange, queue and binding, over a connection of its own. Safe to repeat.
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchange(exchange) => write!(f, "exchange {}", exchange.name),
+            Self::Queue(queue) => write!(f, "queue {}", queue.name),
+        }
+    }
+}
+
+/// Makes every exchange, queue and binding that is missing, over a connection of its own. Safe to repeat. What exists is
+/// compared first: where anything is different, nothing is made.
 ///
 /// # Errors
-/// When the broker cannot be used, the user may not configure, or something exists with other properties.
-pub async fn apply(settings: &RabbitmqSettings) -> Result<(), RabbitmqError> {
-    let declarer = Declarer::open(settings).await?;
+/// [`RabbitmqError::Different`] when something exists with other properties; else when the broker cannot be used, or the
+/// user may not configure or bind.
+pub async fn apply(settings: &RabbitmqSettings) -> Result<TopologyReport, RabbitmqError> {
+    let mut declarer = Declarer::open(settings).await?;
     let result = declarer.apply(&Topology::new(settings)).await;
     declarer.close().await;
     result
@@ -72,98 +70,156 @@ pub async fn apply(settings: &RabbitmqSettings) -> Result<(), RabbitmqError> {
 /// # Errors
 /// When the broker cannot be used.
 pub async fn check(settings: &RabbitmqSettings) -> Result<TopologyReport, RabbitmqError> {
-    let declarer = Declarer::open(settings).await?;
+    let mut declarer = Declarer::open(settings).await?;
     let result = declarer.check(&Topology::new(settings)).await;
     declarer.close().await;
     result
 }
 
-struct Declarer {
+/// What the answer to a queue's declaration tells; nothing of an exchange.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) ready: u32,
+    pub(super) consumers: u32,
+}
+
+/// What [`Declarer::look`] found, and the first refusal for want of permission.
+struct Looked {
+    report: TopologyReport,
+    not_permitted: Option<RabbitmqError>,
+}
+
+/// A connection to declare over. Its channel is used until a refusal closes it.
+pub(super) struct Declarer {
     connection: Connection,
+    channel: Option<Channel>,
 }
 
 impl Declarer {
-    async fn open(settings: &RabbitmqSettings) -> Result<Self, RabbitmqError> {
-        Ok(Self { connection: Connection::open(settings, "stream-replicator topology").await? })
+    pub(super) async fn open(settings: &RabbitmqSettings) -> Result<Self, RabbitmqError> {
+        Ok(Self { connection: Connection::open(settings, "stream-replicator topology").await?, channel: None })
     }
 
-    async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.connection.close(self.connection.calls().timeout()).await;
     }
 
-    async fn apply(&self, topology: &Topology) -> Result<(), RabbitmqError> {
-        for item in Item::all(topology) {
-            // The encoders' exchange is taken as it is.
-            if item.is_foreign() && self.attempt(&item, true).await?.is_ok() {
-                continue;
+    async fn apply(&mut self, topology: &Topology) -> Result<TopologyReport, RabbitmqError> {
+        let Looked { mut report, not_permitted } = self.look(topology).await?;
+        let different: Vec<_> = report.different().map(|(finding, _)| finding.clone()).collect();
+        if !different.is_empty() {
+            return Err(self.connection.calls().different(different));
+        }
+        // Who may not compare may not declare or bind either.
+        if let Some(refusal) = not_permitted {
+            return Err(refusal);
+        }
+        for (item, finding) in Item::all(topology).iter().zip(&mut report.findings) {
+            if finding.state == State::Missing {
+                self.make(item).await?;
+                finding.state = State::Made;
             }
-            self.attempt(&item, false).await?.map_err(|error| self.refused(&item, &error))?;
         }
         for binding in topology.bindings() {
             self.bind(&binding).await?;
         }
-        Ok(())
+        Ok(report)
     }
 
-    async fn check(&self, topology: &Topology) -> Result<TopologyReport, RabbitmqError> {
-        let mut report = TopologyReport::default();
-        for item in Item::all(topology) {
-            if let Err(error) = self.attempt(&item, true).await? {
-                match soft_error(&error) {
-                    Some(AMQPSoftError::NOTFOUND) => report.missing.push(item.name()),
-                    _ => return Err(self.refused(&item, &error)),
-                }
-                continue;
-            }
-            if item.is_foreign() {
-                continue;
-            }
-            if let Err(error) = self.attempt(&item, false).await? {
-                match soft_error(&error) {
-                    Some(AMQPSoftError::PRECONDITIONFAILED) => {
-                        report.different.push(format!("{}: {}", item.name(), cause(&error)));
-                    }
-                    Some(AMQPSoftError::ACCESSREFUSED) => report.not_compared.push(item.name()),
-                    _ => return Err(self.refused(&item, &error)),
-                }
+    async fn check(&mut self, topology: &Topology) -> Result<TopologyReport, RabbitmqError> {
+        let mut report = self.look(topology).await?.report;
+        for queue in topology.queues() {
+            let name = holding_queue(&queue.name);
+            if let Some(Counts { ready, .. }) = self.find_counts(&name).await? {
+                report.findings.push(Finding { kind: Kind::Queue, name, state: State::LeftOver(ready) });
             }
         }
         Ok(report)
     }
 
+    async fn look(&mut self, topology: &Topology) -> Result<Looked, RabbitmqError> {
+        let mut looked = Looked { report: TopologyReport::default(), not_permitted: None };
+        for item in Item::all(topology) {
+            let (state, refusal) = self.compare(&item).await?;
+            looked.not_permitted = looked.not_permitted.or(refusal);
+            looked.report.findings.push(item.found(state));
+        }
+        Ok(looked)
+    }
+
+    /// How something is, and the refusal where this user may not know.
+    pub(super) async fn compare(&mut self, item: &Item) -> Result<(State, Option<RabbitmqError>), RabbitmqError> {
+        match self.attempt(item, true).await? {
+            Err(error) if soft_error(&error) == Some(AMQPSoftError::NOTFOUND) => return Ok((State::Missing, None)),
+            Err(error) => return Err(self.refused(item, &error)),
+            Ok(_) if item.is_foreign() => return Ok((State::NotCompared(NotCompared::Foreign), None)),
+            Ok(_) => {}
+        }
+        let Err(error) = self.attempt(item, false).await? else { return Ok((State::Same, None)) };
+        let refused = self.refused(item, &error);
+        match soft_error(&error) {
+            Some(AMQPSoftError::PRECONDITIONFAILED) => Ok((State::Different(cause(&error)), None)),
+            Some(AMQPSoftError::ACCESSREFUSED) => Ok((State::NotCompared(NotCompared::NoPermission), Some(refused))),
+            _ => Err(refused),
+        }
+    }
+
+    /// How many messages are ready in a queue, and how many consumers it has; `None` where there is no such queue.
+    pub(super) async fn find_counts(&mut self, queue: &str) -> Result<Option<Counts>, RabbitmqError> {
+        let item = Item::Queue(Queue { name: queue.to_owned(), arguments: BTreeMap::new() });
+        match self.attempt(&item, true).await? {
+            Ok(counts) => Ok(Some(counts)),
+            Err(error) if soft_error(&error) == Some(AMQPSoftError::NOTFOUND) => Ok(None),
+            Err(error) => Err(self.refused(&item, &error)),
+        }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) async fn make(&mut self, item: &Item) -> Result<(), RabbitmqError> {
+        self.attempt(item, false).await?.map(drop).map_err(|error| self.refused(item, &error))
+    }
+
     fn refused(&self, item: &Item, error: &lapin::Error) -> RabbitmqError {
-        self.connection.calls().refused(&format!("declare {}", item.name()), error)
+        self.connection.calls().refused(&format!("declare {item}"), error)
     }
 
-    /// One declaration on a channel of its own, as a refusal closes the channel. The inner error is the broker's answer.
-    async fn attempt(&self, item: &Item, passive: bool) -> Result<lapin::Result<()>, RabbitmqError> {
-        let channel = self.connection.channel().await?;
-        let what = format!("declare {}", item.name());
-        let answer = self.connection.calls().call(&what, async {
-            let answer = declare(&channel, item, passive).await;
-            Ok(match answer {
-                Ok(()) => channel.close(200, "OK".into()).await,
-                Err(error) => Err(error),
-            })
-        });
-        answer.await
+    async fn channel(&mut self) -> Result<Channel, RabbitmqError> {
+        match self.channel.take() {
+            Some(channel) => Ok(channel),
+            None => self.connection.channel().await,
+        }
     }
 
-    async fn bind(&self, binding: &Binding) -> Result<(), RabbitmqError> {
-        let channel = self.connection.channel().await?;
+    /// One declaration. The inner error is the broker's answer, which has closed the channel.
+    async fn attempt(&mut self, item: &Item, passive: bool) -> Result<lapin::Result<Counts>, RabbitmqError> {
+        let channel = self.channel().await?;
+        let what = format!("declare {item}");
+        let answer = async { Ok(declare(&channel, item, passive).await) };
+        let answer = self.connection.calls().call(&what, answer).await?;
+        if answer.is_ok() {
+            self.channel = Some(channel);
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn bind(&mut self, binding: &Binding) -> Result<(), RabbitmqError> {
+        let channel = self.channel().await?;
         let what = format!("bind queue {} to exchange {}", binding.queue, binding.exchange);
-        let calls = self.connection.calls();
         let bound = async {
             let (queue, exchange) = (name(&binding.queue)?, name(&binding.exchange)?);
             let key = name(&binding.key)?;
-            channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await?;
-            channel.close(200, "OK".into()).await
+            channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
         };
-        calls.call(&what, bound).await
+        self.connection.calls().call(&what, bound).await?;
+        self.channel = Some(channel);
+        Ok(())
     }
 }
 
-async fn declare(channel: &Channel, item: &Item, passive: bool) -> lapin::Result<()> {
+async fn declare(channel: &Channel, item: &Item, passive: bool) -> lapin::Result<Counts> {
     match item {
         Item::Exchange(exchange) => {
             let kind = match exchange.kind {
@@ -172,11 +228,13 @@ async fn declare(channel: &Channel, item: &Item, passive: bool) -> lapin::Result
                 ExchangeKind::Topic => AmqpKind::Topic,
             };
             let options = ExchangeDeclareOptions { passive, durable: true, ..ExchangeDeclareOptions::default() };
-            channel.exchange_declare(name(&exchange.name)?, kind, options, table(exchange.arguments.iter())?).await
+            channel.exchange_declare(name(&exchange.name)?, kind, options, table(exchange.arguments.iter())?).await?;
+            Ok(Counts::default())
         }
         Item::Queue(queue) => {
             let options = QueueDeclareOptions { passive, durable: true, ..QueueDeclareOptions::default() };
-            channel.queue_declare(name(&queue.name)?, options, table(queue.arguments.iter())?).await.map(|_| ())
+            let queue = channel.queue_declare(name(&queue.name)?, options, table(queue.arguments.iter())?).await?;
+            Ok(Counts { ready: queue.message_count(), consumers: queue.consumer_count() })
         }
     }
 }
@@ -186,7 +244,7 @@ fn table<'a>(arguments: impl Iterator<Item = (&'a &'static str, &'a HeaderValue)
     arguments.to_table().map_err(too_long)
 }
 
-fn name(text: &str) -> lapin::Result<lapin::types::ShortString> {
+pub(super) fn name(text: &str) -> lapin::Result<lapin::types::ShortString> {
     short("a name or key of the topology", text).map_err(too_long)
 }
 

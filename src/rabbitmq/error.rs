@@ -5,6 +5,8 @@ use std::io;
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
+use super::{Finding, State};
+
 /// A call to the broker that failed.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum RabbitmqError {
@@ -45,6 +47,18 @@ pub enum RabbitmqError {
         cause: String,
         /// What to look at.
         hint: &'static str,
+    },
+    /// Things of our topology exist with other properties than the settings ask for.
+    #[error(
+        "broker {broker} holds other things than these settings describe: {}; nothing was made: \
+         `stream-replicator topology check` says for each how to migrate, or choose another prefix and outgoing exchange",
+        listed(.differences)
+    )]
+    Different {
+        /// `host:port`.
+        broker: String,
+        /// What is different, and what the broker says about it.
+        differences: Vec<Finding>,
     },
     /// The delivery's channel is gone, so that the broker has returned it to the queue.
     #[error("the delivery can no longer be settled; the broker delivers it again")]
@@ -88,6 +102,15 @@ pub enum PublishError {
     /// It may or may not be stored: the broker did not confirm it in time, or the session ended first.
     #[error("the message is not confirmed: {0}")]
     Unconfirmed(#[from] RabbitmqError),
+}
+
+/// Things, each with what the broker says about it.
+fn listed(differences: &[Finding]) -> String {
+    let one = |finding: &Finding| match &finding.state {
+        State::Different(cause) => format!("{finding}: {cause}"),
+        _ => finding.to_string(),
+    };
+    differences.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Turns lapin's error of a call on an open connection into ours.

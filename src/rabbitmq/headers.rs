@@ -168,7 +168,7 @@ impl<N: Into<String>, V: Into<HeaderValue>> FromIterator<(N, V)> for Headers {
 }
 
 /// Whether the broker wrote it about an earlier journey of the message.
-fn is_brokers(name: &str) -> bool {
+pub(super) fn is_brokers(name: &str) -> bool {
     ["x-death", "x-first-death-", "x-last-death-"].iter().any(|prefix| name.starts_with(prefix))
         || ["x-delivery-count", "x-acquired-count", "x-stream-offset"].contains(&name)
 }

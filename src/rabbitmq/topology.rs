@@ -9,7 +9,7 @@ use crate::settings::RabbitmqSettings;
 const WORK_DELIVERY_LIMIT: i64 = 20;
 
 /// Practically none. Not -1, which means unlimited on RabbitMQ 4 but *drop at the first requeue* on 3.10.
-const NO_DELIVERY_LIMIT: i64 = 1_000_000;
+pub(super) const NO_DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// How long the log of dead letters is kept.
 const LOG_MAX_AGE: &str = "90D";

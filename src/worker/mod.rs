@@ -103,14 +103,22 @@ async fn open(context: &Context) -> Result<(Session, Deliveries), RabbitmqError>
 
 async fn prepare_topology(settings: &RabbitmqSettings) -> Result<(), RabbitmqError> {
     match settings.topology {
-        TopologyMode::Apply => rabbitmq::apply(settings).await,
+        TopologyMode::Apply => rabbitmq::apply(settings).await.map(drop),
         TopologyMode::Check => {
             let report = rabbitmq::check(settings).await?;
-            for missing in report.missing {
+            for missing in report.missing() {
                 tracing::warn!(%missing, "topology is not complete: set rabbitmq.topology = \"apply\" or declare it");
             }
-            for different in report.different {
-                tracing::warn!(%different, "topology is not what this worker would declare");
+            for (different, cause) in report.different() {
+                tracing::warn!(%different, cause, "topology is not what this worker would declare");
+            }
+            for queue in report.left_over() {
+                tracing::warn!(%queue, "holds messages of a migration that was cut short: run it again");
+            }
+            let not_compared: Vec<_> = report.not_permitted().map(ToString::to_string).collect();
+            if !not_compared.is_empty() {
+                let not_compared = not_compared.join(", ");
+                tracing::info!(not_compared, "this user has no permission to configure: what exists was not compared");
             }
             Ok(())
         }

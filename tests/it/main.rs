@@ -29,4 +29,5 @@ mod slices;
 mod split;
 mod support;
 mod tidy;
+mod topology;
 mod walkthrough;
