@@ -17,7 +17,7 @@ const EXPECTED_CHECK: Duration = Duration::from_secs(5);
 /// How long an asset may be less than the encoder promised before that is taken for an error.
 const EXPECTED_PATIENCE: time::Duration = time::Duration::minutes(10);
 
-/// An asset of no more blobs than this, a page of the service, is listed once before it is copied; a larger one is not kept.
+/// An asset of no more blobs than this is listed once before it is copied; a larger one twice, as it is not kept.
 const KEPT: usize = 5000;
 
 /// A source asset that can be replicated.
