@@ -61,7 +61,7 @@ async fn handle_in_span(
     let progress = Progress::default();
     let hold = Hold::begin(Duration::from_secs(context.worker.max_hold_seconds));
     let run = async {
-        let turn = context.isolation.turn(&delivery).await?;
+        let turn = context.isolation.turn(&delivery).await;
         let run = job::run(context, &delivery.message, history, &progress, &hold).await;
         drop(turn);
         if run.put_off {

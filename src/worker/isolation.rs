@@ -7,14 +7,12 @@
 use std::time::Duration;
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::rabbitmq::Delivery;
 
 /// What came back so often runs alone; well below the work queue's delivery limit.
 const SUSPECT_FROM: u32 = 3;
-/// The longest that a message waits for its turn; then it is handed back, long before the broker's consumer timeout.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// A suspect lets others go first for this long for each time that it came back, up to [`MOST_STEPS`], ..
 const STEP: Duration = Duration::from_millis(50);
 const MOST_STEPS: u32 = 6;
@@ -35,22 +33,16 @@ pub enum Turn<'a> {
 }
 
 impl Isolation {
-    /// Waits until a delivery may run; `None` when that takes too long. Safe to cancel. Whoever has a turn must not wait
-    /// for other deliveries.
-    pub async fn turn(&self, delivery: &Delivery) -> Option<Turn<'_>> {
+    /// Waits until a delivery may run. Safe to cancel, and to be bounded by whoever waits. Whoever has a turn must not wait
+    /// for another delivery.
+    pub async fn turn(&self, delivery: &Delivery) -> Turn<'_> {
         let returns = delivery.returns();
-        let waiting = async {
-            if returns < SUSPECT_FROM {
-                return Turn::Shared(self.0.read().await);
-            }
-            sleep(STEP * returns.min(MOST_STEPS) + LOTTERY.mul_f64(rand::random())).await;
-            let turn = Turn::Alone(self.0.write().await);
-            tracing::warn!(
-                returns,
-                "came back unsettled again and again: runs alone, as it may be what ends the worker"
-            );
-            turn
-        };
-        timeout(PATIENCE, waiting).await.ok()
+        if returns < SUSPECT_FROM {
+            return Turn::Shared(self.0.read().await);
+        }
+        sleep(STEP * returns.min(MOST_STEPS) + LOTTERY.mul_f64(rand::random())).await;
+        let turn = Turn::Alone(self.0.write().await);
+        tracing::warn!(returns, "came back unsettled again and again: runs alone, as it may be what ends the worker");
+        turn
     }
 }

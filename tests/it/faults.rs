@@ -4,6 +4,8 @@ mod broker;
 mod credentials;
 mod deadly;
 mod held;
+mod load;
+mod long;
 mod network;
 mod randomised;
 mod scene;
