@@ -26,6 +26,7 @@ pub use sites::{AllSites, Site, SiteStorage, Sites};
 
 use std::future::Future;
 use std::pin::pin;
+use std::time::Instant;
 
 use futures::FutureExt;
 use time::OffsetDateTime;
@@ -135,11 +136,11 @@ async fn step<T>(
     name: &'static str,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let span = tracing::debug_span!("step", name);
+    let (span, begun) = (tracing::debug_span!("step", name), Instant::now());
     let result = work.instrument(span).await;
     if result.is_ok() {
         progress.got_on(name);
-        tracing::debug!(step = name, "step done");
+        tracing::debug!(step = name, seconds = begun.elapsed().as_secs_f64(), "step done");
     }
     result.map_err(|failure| failure.at_step(name))
 }

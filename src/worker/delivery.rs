@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::BackoffBuilder;
 use futures::FutureExt;
@@ -76,6 +76,7 @@ async fn handle_in_span(
         failure = hold.job_is_over() => Some(Err(failure).into()),
         run = run => run,
     };
+    let ran = Instant::now();
     let settlement = decide(outcome(run.as_ref()), circumstances(context, history));
     let letters = letters_for(context, &delivery, &history.with(progress.count()), run.as_ref(), settlement);
     for letter in letters {
@@ -96,6 +97,7 @@ async fn handle_in_span(
     match delivery.ack().await {
         Ok(()) => {
             context.count_done();
+            tracing::debug!(step = "settle", seconds = ran.elapsed().as_secs_f64(), "step done");
             if let Some(run) = &run {
                 log(context, run, settlement);
             }

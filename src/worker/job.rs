@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use time::OffsetDateTime;
@@ -125,6 +125,7 @@ impl Run<'_> {
         passage: &mut Passage,
     ) -> Result<Result<Product, Failure>, Down> {
         let Self { context, history, .. } = self;
+        let begun = Instant::now();
         let resolved = resolve(request, history.first_seen, history.attempt, &context.sites).await;
         if let Err(failure) = &resolved
             && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
@@ -137,6 +138,7 @@ impl Run<'_> {
             Err(failure) => return Ok(Err(failure)),
         };
         passage.got_on("resolve");
+        tracing::debug!(step = "resolve", seconds = begun.elapsed().as_secs_f64(), "step done");
         let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
         if !self.left().is_zero() {
             passage.add(needed::by_job(job)).map_err(Down)?;

@@ -3,6 +3,7 @@
 pub mod amqp;
 pub mod demo;
 pub mod emulator;
+pub mod overhead;
 pub mod process;
 pub mod proxy;
 pub mod relay;
