@@ -146,7 +146,9 @@ async fn what_is_different_is_named_with_the_way_out_and_nothing_is_made_beside_
         assert!(thing["advice"].to_string().contains(step), "{thing}");
     }
     let (told, _, code) = scene.told(&["check"]).await?;
-    assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
+    // Words of commands are never cut, and names of these virtual hosts are long.
+    let fits = |line: &str| line.chars().count() <= 80 || !line.trim().contains(' ');
+    assert!(told.lines().all(fits), "{told}");
     assert!(told.contains("different     queue     replication.retry.5s\n") && code == Some(1), "{told}");
     assert!(told.contains("one difference of a thing at a time"), "{told}");
 

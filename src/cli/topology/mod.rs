@@ -156,7 +156,7 @@ struct Thing<'a> {
     detail: Option<String>,
     /// How to put it right, step by step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    advice: Vec<String>,
+    advice: Vec<advice::Step>,
 }
 
 fn answer<'a>(report: &'a TopologyReport, settings: &RabbitmqSettings) -> Answer<'a> {

@@ -22,7 +22,10 @@ pub fn rows(report: &TopologyReport, settings: &RabbitmqSettings) -> String {
             push(&mut rows, &" ".repeat(INDENT), INDENT, &detail);
         }
         for (number, step) in advice::steps(finding, settings).iter().enumerate() {
-            push(&mut rows, &format!("{}{}. ", " ".repeat(INDENT), number + 1), INDENT + 3, step);
+            push(&mut rows, &format!("{}{}. ", " ".repeat(INDENT), number + 1), INDENT + 3, step.step);
+            if let Some(command) = &step.command {
+                push_command(&mut rows, command);
+            }
         }
     }
     rows
@@ -85,6 +88,27 @@ fn push(lines: &mut String, first: &str, indent: usize, text: &str) {
     lines.push('\n');
 }
 
+/// Appends a command in lines that fit and can be pasted: words are never cut.
+fn push_command(lines: &mut String, command: &str) {
+    let mut line = " ".repeat(INDENT + 3);
+    // A line break inside quotes would be part of the word.
+    let may_break = !command.contains('\'');
+    for (number, word) in command.split(' ').enumerate() {
+        if number > 0 {
+            if may_break && line.chars().count() + word.chars().count() + 3 > WIDTH {
+                lines.push_str(&line);
+                lines.push_str(" \\\n");
+                line = " ".repeat(INDENT + 5);
+            } else {
+                line.push(' ');
+            }
+        }
+        line.push_str(word);
+    }
+    lines.push_str(&line);
+    lines.push('\n');
+}
+
 /// A word as it is, or in pieces where it is wider than a line.
 fn pieces(word: &str, width: usize) -> Vec<String> {
     let letters: Vec<_> = word.chars().collect();
@@ -96,14 +120,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_broken_command_can_be_pasted() {
+        let (mut lines, url) = (String::new(), "u".repeat(60));
+        push_command(&mut lines, &format!("curl -X DELETE {url}"));
+        assert_eq!(lines, format!("                 curl -X DELETE \\\n                   {url}\n"));
+    }
+
+    #[test]
     fn lines_are_broken_between_words_and_where_a_word_is_too_long() {
         let mut lines = String::new();
         push(&mut lines, "first ", 6, &format!("{} {} end", "a ".repeat(40).trim(), "b".repeat(100)));
         let lines: Vec<_> = lines.lines().collect();
-        assert_eq!(lines.len(), 5, "{lines:?}");
+        assert_eq!(lines.len(), 4, "{lines:?}");
         assert!(lines.iter().all(|line| line.len() <= WIDTH), "{lines:?}");
         assert!(lines[0].starts_with("first a a") && lines[1].starts_with("      a"), "{lines:?}");
         assert_eq!(lines[2].trim().len(), WIDTH - 6);
-        assert_eq!(lines[4], "");
+        assert_eq!(lines[3], format!("      {} end", "b".repeat(100 - (WIDTH - 6))));
     }
 }
