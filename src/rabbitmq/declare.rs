@@ -239,7 +239,9 @@ async fn declare(channel: &Channel, item: &Item, passive: bool) -> lapin::Result
     }
 }
 
-fn table<'a>(arguments: impl Iterator<Item = (&'a &'static str, &'a HeaderValue)>) -> lapin::Result<FieldTable> {
+pub(super) fn table<'a>(
+    arguments: impl Iterator<Item = (&'a &'static str, &'a HeaderValue)>,
+) -> lapin::Result<FieldTable> {
     let arguments: Headers = arguments.map(|(name, value)| (*name, value.clone())).collect();
     arguments.to_table().map_err(too_long)
 }

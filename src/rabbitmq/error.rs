@@ -63,6 +63,24 @@ pub enum RabbitmqError {
     /// The delivery's channel is gone, so that the broker has returned it to the queue.
     #[error("the delivery can no longer be settled; the broker delivers it again")]
     NotSettled,
+    /// The log of dead letters does not exist.
+    #[error(
+        "there is no queue {queue}, and dead letters are listed only from that stream: looking into their own queue would \
+         count as deliveries and could destroy them; run `stream-replicator topology apply` to have those from now on logged"
+    )]
+    NoLog {
+        /// Its name.
+        queue: String,
+    },
+    /// What has the name of the log is another kind of queue.
+    #[error(
+        "queue {queue} is no stream, and reading any other kind of queue would take its messages: make it a stream \
+         (x-queue-type), bound to the exchange of dead letters with #"
+    )]
+    NoStream {
+        /// Its name.
+        queue: String,
+    },
     /// The session has ended.
     #[error("the session with the broker has ended: {0}; open a new one")]
     SessionEnded(String),

@@ -6,6 +6,7 @@
 mod carry;
 mod connection;
 mod consume;
+mod dead_letters;
 mod declare;
 mod definitions;
 mod error;
@@ -18,6 +19,7 @@ mod session;
 mod topology;
 
 pub use consume::{Deliveries, Delivery};
+pub use dead_letters::{DeadLog, Death, HandingBack, Held, Letter, LetterQueue, LogEntry, OutgoingWatch};
 pub use declare::{apply, check};
 pub use definitions::Definitions;
 pub use error::{PublishError, RabbitmqError};
