@@ -1,19 +1,23 @@
 //! Wire formats of messages, both ways: bytes to a request, a replica to a CloudEvent. Never sees a channel.
 
 mod ams_v2_notification;
+mod audit;
 mod cloud_event;
 mod finished;
 mod incoming;
 mod message;
 mod replicated;
 mod replication_failed;
+mod subject;
 mod times;
 
+pub use audit::{AUDIT_CONTENT_TYPE, AuditAction, AuditRecord};
 pub use finished::{encode_job, parse_asset_id};
 pub use incoming::parse;
 pub use message::{Incoming, OutgoingEvent, Parsed, fallback_id};
 pub use replicated::encode_replicated;
 pub use replication_failed::{FailedSite, GivenUp, encode_replication_failed};
+pub use subject::{Subject, find_subject};
 pub use times::{format as format_time, parse as parse_time};
 
 use uuid::Uuid;

@@ -29,6 +29,13 @@ pub const SOURCE_EXCHANGE: &str = "x-replication-source-exchange";
 /// The routing key it first came with.
 pub const SOURCE_KEY: &str = "x-replication-source-key";
 
+/// When it was set aside, as a dead letter or as unusable.
+pub const SET_ASIDE_AT: &str = "x-replication-set-aside-at";
+/// How often an operator has replayed it.
+pub const REPLAYS: &str = "x-replication-replays";
+/// The run of the operator's tool that replayed it last.
+pub const REPLAY_RUN: &str = "x-replication-replay-run";
+
 /// The longest name of an exchange and the longest routing key, in bytes (AMQP 0-9-1, short strings).
 const LONGEST_NAME: usize = 255;
 

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::context::Context;
-use super::history::{Counts, History};
-use crate::events::OutgoingEvent;
+use super::history::{Counts, History, REPLAY_RUN, REPLAYS, SET_ASIDE_AT};
+use crate::events::{OutgoingEvent, format_time};
 use crate::failure::{Failure, FailureKind};
 use crate::rabbitmq::Message;
 
@@ -73,6 +73,12 @@ fn structured(event: &OutgoingEvent, cause: &Message) -> Message {
             message.headers.set(name, value);
         }
     }
+    // What an operator replays is known as such to its end, split or not.
+    for name in [REPLAYS, REPLAY_RUN] {
+        if let Some(value) = cause.headers.get(name) {
+            message.headers.set(name, value.clone());
+        }
+    }
     message
 }
 
@@ -95,6 +101,7 @@ pub fn again(
 pub fn dead(context: &Context, original: &Message, history: &History, failure: &Failure, class: &str) -> Letter {
     let mut message = described(context, original, history, failure, Used::Attempt);
     message.headers.set("x-replication-class", class);
+    message.headers.set(SET_ASIDE_AT, format_time(OffsetDateTime::now_utc()));
     Letter { exchange: context.topology.dead_exchange(), key: context.topology.dead_key(class), message }
 }
 
@@ -102,6 +109,7 @@ pub fn dead(context: &Context, original: &Message, history: &History, failure: &
 pub fn parked(context: &Context, original: &Message, history: &History, failure: &Failure) -> Letter {
     let mut message = described(context, original, history, failure, Used::Attempt);
     message.headers.set("x-replication-class", "invalid");
+    message.headers.set(SET_ASIDE_AT, format_time(OffsetDateTime::now_utc()));
     Letter { exchange: context.topology.dead_exchange(), key: context.topology.parked_key(failure.code), message }
 }
 

@@ -4,7 +4,7 @@ mod brake;
 mod context;
 mod delivery;
 mod failed;
-mod history;
+pub(crate) mod history;
 mod hold;
 mod isolation;
 mod job;
