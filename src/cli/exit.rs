@@ -9,6 +9,8 @@ pub enum Exit {
     Done = 0,
     /// It failed; standard error says why.
     Failed = 1,
+    /// Nothing is there that the arguments mean.
+    Nothing = 2,
     /// The worker was stopped before its running jobs had ended; their messages are back in the queue.
     CutShort = 3,
     /// Wrong arguments or settings (EX_USAGE of sysexits).

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line does")]
 
 mod check;
+mod dead_letters;
 mod exit;
 mod replicate;
 mod run;
@@ -29,7 +30,7 @@ pub struct Arguments {
 
 const AFTER_HELP: &str = "\
 Settings: built-in defaults < --config FILE < environment (STREAM_REPLICATOR__RABBITMQ__URL) < *_file secrets.
-Exit codes: 0 done; 1 failed; 3 stopped before running jobs had ended; 64 wrong arguments or settings.";
+Exit codes: 0 done; 1 failed; 2 nothing fits; 3 stopped before running jobs had ended; 64 wrong arguments or settings.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -37,6 +38,8 @@ enum Command {
     Run,
     /// Say for the broker and every site what can be reached; changes nothing
     Check,
+    /// Look at the messages that were set aside, replay, edit or discard them
+    DeadLetters(dead_letters::DeadLettersArguments),
     /// Replicate one asset now, without a broker
     Replicate(replicate::ReplicateArguments),
     /// Make, compare or export what the worker needs at the broker
@@ -64,6 +67,7 @@ pub async fn execute(arguments: Arguments) -> Exit {
     match arguments.command {
         Command::Run => run::run(&settings).await,
         Command::Check => check::check(&settings).await,
+        Command::DeadLetters(arguments) => dead_letters::dead_letters(&settings.rabbitmq, arguments).await,
         Command::Replicate(arguments) => replicate::replicate(&settings, &arguments).await,
         Command::Topology(command) => topology::topology(&settings, &command).await,
     }

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::context::Context;
-use super::history::{self, History};
+use super::history::{self, History, REPLAYS};
 use super::job::incoming;
 use super::letters::shortened;
 use crate::events::{FailedSite, GivenUp, OutgoingEvent, Parsed, encode_replication_failed, fallback_id, parse};
@@ -11,9 +11,6 @@ use crate::failure::Failure;
 use crate::model::SiteName;
 use crate::rabbitmq::Message;
 use crate::replication::named_route;
-
-/// How often operators have replayed the message.
-const REPLAYS: &str = "x-replication-replays";
 
 /// The events about a dead letter of `class`. A message that was not split yet names every replica of its route, and none of
 /// them will come; one of an encoding job whose outputs nobody could ask for is told by that job's id. What names no site of

@@ -5,6 +5,7 @@ mod blob_store;
 mod check;
 mod china;
 mod copies;
+mod dead_letters;
 mod failed_events;
 mod faults;
 mod hold;

@@ -1,0 +1,111 @@
+//! Nothing is lost, whatever happens in the middle: kills, two operators at once.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::desk::{Desk, counted, letters};
+use crate::support::{DEADLINE, Worker};
+
+/// How many letters a killed run may have moved without having let go of them.
+const WINDOW: usize = 30;
+const LETTERS: usize = 250;
+
+#[tokio::test]
+async fn a_replay_that_is_killed_loses_nothing() -> Result<()> {
+    killed_at_random_points(5).await
+}
+
+mod long {
+    #[tokio::test]
+    async fn a_replay_that_is_killed_at_20_points_loses_nothing() -> anyhow::Result<()> {
+        super::killed_at_random_points(20).await
+    }
+}
+
+async fn killed_at_random_points(points: u32) -> Result<()> {
+    let seed = std::env::var("TESTBED_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    println!("seed {seed}: TESTBED_SEED repeats it");
+    let mut random = StdRng::seed_from_u64(seed);
+    let desk = Desk::set_up().await?;
+    let mut whole = None;
+    let (mut with_twice, mut most_twice) = (0, 0);
+    for point in 0..=points {
+        desk.set_aside(letters(&format!("p{point}"), LETTERS, "permanent", "other")).await?;
+        let begin = Instant::now();
+        let mut run = Worker::spawn_command(&desk.config(), &["dead-letters", "replay", "--all", "--yes"])?;
+        match whole {
+            // The first one shows how long it takes.
+            None => {
+                ensure!(run.exit_code().await? == Some(0), "{}", run.log());
+                whole = Some(begin.elapsed());
+            }
+            Some(whole) => {
+                if point % 2 == 0 {
+                    // Where it is cut is what is random here; nothing is waited for.
+                    tokio::time::sleep(whole.mul_f64(random.random_range(0.2..1.0))).await;
+                } else {
+                    let moved = random.random_range(1..LETTERS);
+                    while desk.depth("replication.work").await? < u32::try_from(moved)? {}
+                }
+                run.kill().await?;
+            }
+        }
+        let counts = drained_when_settled(&desk).await?;
+        let of_now: BTreeMap<_, _> = counts.iter().filter(|(id, _)| id.starts_with(&format!("p{point}-"))).collect();
+        assert_eq!(of_now.len(), LETTERS, "lost at point {point}: {of_now:?}");
+        assert_eq!(of_now.len(), counts.len(), "strange letters");
+        let twice = of_now.values().filter(|&&&count| count > 1).count();
+        assert!(twice <= WINDOW && of_now.values().all(|&&count| count <= 2), "{twice} twice at point {point}");
+        (with_twice, most_twice) = (with_twice + usize::from(twice > 0), most_twice.max(twice));
+    }
+    println!("{with_twice} of {points} kills left letters twice, at most {most_twice}");
+    Ok(())
+}
+
+/// Everything in both queues, when the broker has taken back what the killed run held.
+async fn drained_when_settled(desk: &Desk) -> Result<BTreeMap<String, usize>> {
+    let (end, mut before) = (Instant::now() + DEADLINE, 0);
+    loop {
+        let now = desk.depth("replication.dead").await? + desk.depth("replication.work").await?;
+        if now as usize >= LETTERS && now == before {
+            break;
+        }
+        ensure!(Instant::now() < end, "only {now} letters are in the queues");
+        before = now;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let mut all = desk.drain("replication.dead").await?;
+    all.extend(desk.drain("replication.work").await?);
+    Ok(counted(&all))
+}
+
+#[tokio::test]
+async fn two_replays_at_once_move_every_letter_once() -> Result<()> {
+    let desk = Desk::set_up().await?;
+    desk.set_aside(letters("x", 600, "permanent", "other")).await?;
+    let (one, other) = tokio::try_join!(desk.run("replay --all --yes --json"), desk.run("replay --all --yes --json"))?;
+    let moved = |output: &std::process::Output| -> Result<u64> {
+        ensure!([Some(0), Some(2)].contains(&output.status.code()), "{output:?}");
+        let account: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        Ok(account["moved"].as_u64().unwrap_or(0))
+    };
+    println!("moved {} and {}", moved(&one)?, moved(&other)?);
+    assert_eq!(moved(&one)? + moved(&other)?, 600);
+    let work = counted(&desk.drain("replication.work").await?);
+    assert!(work.len() == 600 && work.values().all(|&count| count == 1), "moved twice: {work:?}");
+    assert_eq!(desk.depth("replication.dead").await?, 0);
+
+    // With other selectors, each gives back what the other wants.
+    let (one, other) = (letters("y", 200, "expired", "y"), letters("z", 200, "expired", "z"));
+    desk.set_aside(one.into_iter().zip(other).flat_map(|(one, other)| [one, other]).collect()).await?;
+    tokio::try_join!(desk.run("replay --code y --yes"), desk.run("replay --code z --yes"))?;
+    let mut all = desk.drain("replication.work").await?;
+    all.extend(desk.drain("replication.dead").await?);
+    let all = counted(&all);
+    assert!(all.len() == 400 && all.values().all(|&count| count == 1), "lost or moved twice: {all:?}");
+    Ok(())
+}
