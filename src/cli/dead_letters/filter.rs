@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn since_is_a_span_or_a_time() {
-        let ago = |text| (OffsetDateTime::now_utc() - parse_since(text).unwrap()).whole_seconds();
+        let ago = |text| -(parse_since(text).unwrap() - OffsetDateTime::now_utc()).whole_seconds();
         assert_eq!((ago("45m"), ago("12h"), ago("7d"), ago("3s")), (2_700, 43_200, 604_800, 3));
         assert_eq!(parse_since("2026-11-20T10:00:00+01:00").unwrap().unix_timestamp(), 1_795_165_200);
         for wrong in ["", "5", "h", "-5m", "5 m", "5ü", "yesterday", "99999999999999999999d", "999999999999999d"] {
