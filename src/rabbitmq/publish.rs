@@ -97,8 +97,12 @@ impl Shared {
         let confirmed = async { channel.basic_publish(exchange, key, options, body, properties).await?.await };
         let confirmation =
             self.unless_blocked(confirmed).await?.map_err(|error| self.connection.calls().refused(WHAT, &error))?;
-        // Only a channel that owes nothing is used again: a publish that is cancelled above takes its channel along.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+        // Only a channel that owes nothing is used again: a publish that is cancelled above takes its channel along. Neither
+        // is one that was refused: to it a quorum queue that was full may stay full (RabbitMQ 3.10, when a policy's
+        // `max-length` is taken away), while a new channel asks anew.
+        if !matches!(confirmation, Confirmation::Nack(_)) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+        }
         Ok(confirmation)
     }
 
