@@ -20,8 +20,9 @@ use crate::rabbitmq::{HandingBack, Held, LetterQueue, Message, PublishError, Pub
 const WINDOW: usize = 30;
 /// How long a round may last: the broker ends channels that hold a delivery for long (30 min where nobody changed it).
 const ROUND: Duration = Duration::from_secs(300);
-/// Where nobody knows whether the queue has a delivery limit: RabbitMQ 4 has one of 20 by default.
-const MOST_DELIVERIES: u64 = 10;
+/// Where nobody knows whether the queue has a delivery limit: RabbitMQ 4 has one of 20 by default. A letter that has passed
+/// it shows that there is none.
+const RISKY_DELIVERIES: std::ops::RangeInclusive<u64> = 10..=20;
 
 /// Everything that moving needs.
 pub struct Mover<'a> {
@@ -113,7 +114,7 @@ impl Mover<'_> {
                 Choice::CameBack if !self.force => self.brake.stop("a letter of this run has come back"),
                 Choice::CameBack | Choice::Leave => {}
             }
-            let worn = held.deliveries() >= MOST_DELIVERIES && self.handing_back != HandingBack::Safe;
+            let worn = RISKY_DELIVERIES.contains(&held.deliveries()) && self.handing_back != HandingBack::Safe;
             if worn && !self.force {
                 self.brake.stop(
                     "a letter was given back many times already, and this queue may have a delivery limit at which the \
