@@ -32,7 +32,7 @@ async fn killed_at_random_points(points: u32) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let desk = Desk::set_up().await?;
     let mut whole = None;
-    let (mut with_twice, mut most_twice) = (0, 0);
+    let (mut in_the_middle, mut with_twice, mut most_twice) = (0, 0, 0);
     for point in 0..=points {
         desk.set_aside(letters(&format!("p{point}"), LETTERS, "permanent", "other")).await?;
         let begin = Instant::now();
@@ -54,20 +54,23 @@ async fn killed_at_random_points(points: u32) -> Result<()> {
                 run.kill().await?;
             }
         }
-        let counts = drained_when_settled(&desk).await?;
+        let (counts, cut) = drained_when_settled(&desk).await?;
         let of_now: BTreeMap<_, _> = counts.iter().filter(|(id, _)| id.starts_with(&format!("p{point}-"))).collect();
         assert_eq!(of_now.len(), LETTERS, "lost at point {point}: {of_now:?}");
         assert_eq!(of_now.len(), counts.len(), "strange letters");
         let twice = of_now.values().filter(|&&&count| count > 1).count();
         assert!(twice <= WINDOW && of_now.values().all(|&&count| count <= 2), "{twice} twice at point {point}");
         (with_twice, most_twice) = (with_twice + usize::from(twice > 0), most_twice.max(twice));
+        in_the_middle += usize::from(cut);
     }
-    println!("{with_twice} of {points} kills left letters twice, at most {most_twice}");
+    println!(
+        "{in_the_middle} of {points} kills came in the middle, {with_twice} left letters twice, at most {most_twice}"
+    );
     Ok(())
 }
 
-/// Everything in both queues, when the broker has taken back what the killed run held.
-async fn drained_when_settled(desk: &Desk) -> Result<BTreeMap<String, usize>> {
+/// Everything in both queues, when the broker has taken back what the killed run held; and whether both hold some of it.
+async fn drained_when_settled(desk: &Desk) -> Result<(BTreeMap<String, usize>, bool)> {
     let (end, mut before) = (Instant::now() + DEADLINE, 0);
     loop {
         let now = desk.depth("replication.dead").await? + desk.depth("replication.work").await?;
@@ -78,9 +81,10 @@ async fn drained_when_settled(desk: &Desk) -> Result<BTreeMap<String, usize>> {
         before = now;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let mut all = desk.drain("replication.dead").await?;
-    all.extend(desk.drain("replication.work").await?);
-    Ok(counted(&all))
+    let (mut all, moved) = (desk.drain("replication.dead").await?, desk.drain("replication.work").await?);
+    let cut = !all.is_empty() && !moved.is_empty();
+    all.extend(moved);
+    Ok((counted(&all), cut))
 }
 
 #[tokio::test]
