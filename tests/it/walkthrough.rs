@@ -70,7 +70,8 @@ fn planted_gaps_are_found() {
     assert_eq!(problems(house.path(), "row", &[]), ["'row': no test at all"]);
 }
 
-fn problems(root: &Path, contract: &str, tests: &[&str]) -> Vec<String> {
+/// What is wrong with a row of such a table, here or elsewhere.
+pub fn problems(root: &Path, contract: &str, tests: &[&str]) -> Vec<String> {
     if tests.is_empty() {
         return vec![format!("'{contract}': no test at all")];
     }

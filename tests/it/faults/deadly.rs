@@ -10,7 +10,7 @@ use tokio::time::{Duration, sleep};
 
 use super::scene::{HELD, LIMIT};
 use crate::support::story::AGAIN;
-use crate::support::{End, Ledger, Worker, World, ensure_each_replicated};
+use crate::support::{End, Ledger, Worker, World, ensure_each_replicated, run_once};
 
 /// Good messages around the deadly one.
 const GOOD: usize = 20;
@@ -66,7 +66,13 @@ async fn a_deadly_message_dies_alone() -> Result<()> {
     assert_eq!(ledger.with_end(End::Dead), [deadly_message.as_str()], "and no neighbour");
     assert_eq!(ledger.keys_of(&deadly_message), ["dead.broker"]);
     assert_eq!(ledger.with_end(End::Done).len(), GOOD);
-    ensure_each_replicated(&world, &good).await
+    ensure_each_replicated(&world, &good).await?;
+    let listed = run_once(&world.config(), &["dead-letters", "list", "--json"]).await?;
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
+    let letters = listed["letters"].as_array().context("no letters")?;
+    let told: Vec<_> = letters.iter().map(|letter| (letter["id"].as_str(), letter["class"].as_str())).collect();
+    assert_eq!(told, [(Some(deadly_message.as_str()), Some("broker"))]);
+    Ok(())
 }
 
 /// The broker's marks of the first death must not travel to the retry queue: RabbitMQ 3.10 takes a message that is to

@@ -59,6 +59,11 @@ impl Worker {
 
     /// SIGKILL: it gets no chance to tidy up.
     pub async fn kill(mut self) -> Result<()> {
+        self.kill_in_place().await
+    }
+
+    /// The same, and it stays for its log, until another one takes its place.
+    pub async fn kill_in_place(&mut self) -> Result<()> {
         self.child.kill().await.context("cannot be killed")
     }
 

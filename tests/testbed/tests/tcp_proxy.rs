@@ -72,6 +72,25 @@ async fn a_black_hole_delays_both_directions_until_it_heals() -> Result<()> {
 }
 
 #[tokio::test]
+async fn one_way_of_one_connection_is_held() -> Result<()> {
+    let (proxy, listener, mut client, mut server) = connection().await?;
+    let mut other = TcpStream::connect(("127.0.0.1", proxy.port())).await?;
+    let mut other_server = listener.accept().await?.0;
+    proxy.hold_requests_of(0);
+    client.write_all(b"there").await?;
+    assert!(is_silent(&mut server).await);
+    proxy.hold_answers_of(1);
+    assert_eq!(read(&mut server, 5).await?, b"there");
+    other_server.write_all(b"back").await?;
+    assert!(is_silent(&mut other).await);
+    server.write_all(b"back").await?;
+    assert_eq!(read(&mut client, 4).await?, b"back");
+    proxy.heal();
+    assert_eq!(read(&mut other, 4).await?, b"back");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_half_open_connection_is_gone_at_the_server_and_silent_at_the_client() -> Result<()> {
     let (proxy, _listener, mut client, mut server) = connection().await?;
     proxy.make_half_open();

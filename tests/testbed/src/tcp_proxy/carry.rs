@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
-use super::{Strike, Weather};
+use super::{Strike, Way, Weather};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 /// A slow connection passes its share in steps this far apart, or one byte at a time where the share is less.
@@ -20,8 +20,9 @@ pub(super) fn reset(socket: TcpStream) {
     let _ = socket.set_zero_linger();
 }
 
-/// Carries bytes between the two until one of them ends the connection, or a strike does.
+/// Carries bytes between the two, as the connection of that number, until one of them ends the connection, or a strike does.
 pub(super) async fn carry(
+    number: usize,
     mut client: TcpStream,
     mut server: TcpStream,
     weather: watch::Receiver<Weather>,
@@ -33,8 +34,8 @@ pub(super) async fn carry(
         let (from_server, to_server) = server.split();
         tokio::select! {
             _ = strikes.changed() => true,
-            _ = pump(from_client, to_server, weather.clone()) => false,
-            _ = pump(from_server, to_client, weather) => false,
+            _ = pump(from_client, to_server, (number, Way::ToServer), weather.clone()) => false,
+            _ = pump(from_server, to_client, (number, Way::ToClient), weather) => false,
         }
     };
     if !struck {
@@ -53,7 +54,12 @@ pub(super) async fn carry(
 }
 
 /// Passes bytes on as the weather allows. Ends with either of the two.
-async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut weather: watch::Receiver<Weather>) -> io::Result<()> {
+async fn pump(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    which: (usize, Way),
+    mut weather: watch::Receiver<Weather>,
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let length = from.read(&mut buffer).await?;
@@ -64,12 +70,13 @@ async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut weather: watch:
         while !rest.is_empty() {
             let now = *weather.borrow_and_update();
             match now {
-                Weather::Fair => {
+                // fails never: its sender lives as long as the connection
+                Weather::BlackHole => drop(weather.changed().await),
+                Weather::OneWay(number, way) if (number, way) == which => drop(weather.changed().await),
+                Weather::Fair | Weather::OneWay(..) => {
                     to.write_all(rest).await?;
                     rest = &[];
                 }
-                // fails never: its sender lives as long as the connection
-                Weather::BlackHole => drop(weather.changed().await),
                 Weather::Slow(bytes_per_second) => {
                     let steps = STEPS_PER_SECOND.min(bytes_per_second);
                     let share = usize::try_from(bytes_per_second / steps).unwrap_or(1).min(rest.len());

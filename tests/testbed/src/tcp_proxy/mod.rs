@@ -41,8 +41,17 @@ enum Weather {
     Fair,
     /// It waits, in both directions; a connection that is opened now hears nothing either.
     BlackHole,
+    /// What goes this way on one connection waits.
+    OneWay(usize, Way),
     /// So many bytes pass in a second, in each direction of each connection.
     Slow(u32),
+}
+
+/// A direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
 }
 
 /// What happens once to every open connection.
@@ -120,6 +129,16 @@ impl TcpProxy {
         self.state.weather.send_replace(Weather::BlackHole);
     }
 
+    /// From now on nothing of one connection, counted from 0 in the order of their coming, reaches the server.
+    pub fn hold_requests_of(&self, connection: usize) {
+        self.state.weather.send_replace(Weather::OneWay(connection, Way::ToServer));
+    }
+
+    /// From now on nothing of one connection, counted from 0 in the order of their coming, reaches the client.
+    pub fn hold_answers_of(&self, connection: usize) {
+        self.state.weather.send_replace(Weather::OneWay(connection, Way::ToClient));
+    }
+
     /// From now on only so many bytes pass in a second, in each direction of each connection.
     pub fn slow_down(&self, bytes_per_second: u32) {
         self.state.weather.send_replace(Weather::Slow(bytes_per_second.max(1)));
@@ -145,7 +164,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        state.accepted.fetch_add(1, Ordering::Relaxed);
+        let number = state.accepted.fetch_add(1, Ordering::Relaxed);
         let refused = state.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if refused.is_ok() {
             carry::reset(client);
@@ -156,15 +175,15 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let state = Arc::clone(&state);
         state.open.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            connect_and_carry(&state, client, strikes).await;
+            connect_and_carry(&state, number, client, strikes).await;
             state.open.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }
 
-async fn connect_and_carry(state: &State, client: TcpStream, strikes: watch::Receiver<Strike>) {
+async fn connect_and_carry(state: &State, number: usize, client: TcpStream, strikes: watch::Receiver<Strike>) {
     match TcpStream::connect(state.upstream).await {
-        Ok(server) => carry::carry(client, server, state.weather.subscribe(), strikes).await,
+        Ok(server) => carry::carry(number, client, server, state.weather.subscribe(), strikes).await,
         Err(_) => carry::reset(client),
     }
 }
