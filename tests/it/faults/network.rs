@@ -33,17 +33,22 @@ async fn connections_that_are_refused_while_it_comes_back() -> Result<()> {
     scene.finish().await
 }
 
-/// No end of the connection is ever seen: only the missing heartbeats tell.
+/// No end of the connection is ever seen: to an idle worker only the missing heartbeats tell.
 #[tokio::test]
 async fn a_black_hole_of_two_heartbeats() -> Result<()> {
     let mut scene = Scene::begin("").await?;
-    scene.send_and_hold().await?;
     scene.proxy.black_hole();
     scene.logs_times(ENDED, 1).await?;
+    scene.proxy.heal();
+    scene.logs_times(BEGUN, 2).await?;
+
+    scene.send_and_hold().await?;
+    scene.proxy.black_hole();
+    scene.logs_times(ENDED, 2).await?;
     scene.release();
     scene.send(1).await?;
     scene.proxy.heal();
-    scene.logs_times(BEGUN, 2).await?;
+    scene.logs_times(BEGUN, 3).await?;
     scene.finish().await
 }
 
