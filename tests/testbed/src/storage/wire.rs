@@ -17,7 +17,8 @@ use super::{BlobInfo, PutOptions, StoredPolicy};
 pub(crate) fn http_client_builder() -> reqwest::ClientBuilder {
     // reqwest is built without a TLS provider of its own; a second installation is refused and does no harm
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy()
+    // Azurite closes a connection that was idle for 5 s, perhaps at the moment it is used again: ours are closed before.
+    reqwest::Client::builder().no_proxy().pool_idle_timeout(std::time::Duration::from_secs(1))
 }
 
 /// A request before it is signed.
