@@ -17,6 +17,9 @@ const MAX_LOG_BYTES: i64 = 10_000_000_000;
 /// Of events that nobody subscribes to, the newest are kept.
 const MAX_UNROUTED: i64 = 100_000;
 
+/// The names that the broker gives to queues that are declared without one.
+const PRIVATE_QUEUES: &str = r"^amq\.gen-";
+
 /// Everything that a broker must be told once.
 #[derive(Debug, Clone, Serialize)]
 pub struct Definitions {
@@ -147,10 +150,11 @@ impl Definitions {
     }
 }
 
-/// Each user may do what its work needs, and configure nothing.
+/// Each user may do what its work needs; worker and encoder configure nothing.
 fn users(settings: &RabbitmqSettings, topology: &Topology, vhost: &str) -> (Vec<User>, Vec<Permission>) {
     let (retry, dead) = (topology.retry_exchange(), topology.dead_exchange());
     let letters = [topology.dead_queue(), topology.parked_queue(), topology.dead_log(), topology.unrouted()];
+    let listened: Vec<_> = letters.iter().map(String::as_str).chain([settings.outgoing_exchange.as_str()]).collect();
     let role = |name, write: &[&str], read: &[&str]| Permission {
         user: format!("{}-{name}", settings.prefix),
         vhost: vhost.to_owned(),
@@ -160,8 +164,7 @@ fn users(settings: &RabbitmqSettings, topology: &Topology, vhost: &str) -> (Vec<
     };
     let permissions = vec![
         role("worker", &[&settings.outgoing_exchange, &retry, &dead], &[&topology.work_queue()]),
-        // Looks at what was set aside, replays it through the retry exchange, leaves records in the log.
-        role("operator", &[&retry, &dead], &letters.each_ref().map(String::as_str)),
+        with_private_queues(role("operator", &[&retry, &dead], &listened)),
         role("encoder", &[&settings.events_exchange], &[]),
     ];
     let users = permissions.iter().map(|permission| User {
@@ -171,6 +174,16 @@ fn users(settings: &RabbitmqSettings, topology: &Topology, vhost: &str) -> (Vec<
         tags: Vec::new(),
     });
     (users.collect(), permissions)
+}
+
+/// An operator looks at what was set aside, replays it through the retry exchange, leaves records in the log, and listens
+/// for what becomes of the first ones, for which the broker makes a queue of its own naming.
+fn with_private_queues(mut operator: Permission) -> Permission {
+    operator.configure = PRIVATE_QUEUES.to_owned();
+    for expression in [&mut operator.write, &mut operator.read] {
+        *expression = format!("{expression}|{PRIVATE_QUEUES}");
+    }
+    operator
 }
 
 /// Only lengths and sizes, which may be changed at any time; what the work relies on are the queues' own arguments.
