@@ -21,7 +21,7 @@ pub async fn check(settings: &Settings) -> Exit {
         good &= check_site(site).await;
     }
     if sites.iter().next().is_none() {
-        println!("no sites are set: add [sites.<name>], as config/default.toml shows");
+        say!("no sites are set: add [sites.<name>], as config/default.toml shows");
         good = false;
     }
     if good { Exit::Done } else { Exit::Failed }
@@ -105,6 +105,6 @@ fn say(who: &str, what: &str, found: Result<String, String>) -> bool {
         Ok(text) => ("ok", text),
         Err(text) => ("FAILED", text),
     };
-    println!("{who:<10} {what:<14} {word:<7} {text}");
+    say!("{who:<10} {what:<14} {word:<7} {text}");
     found.is_ok()
 }

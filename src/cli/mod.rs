@@ -1,5 +1,13 @@
 //! The commands: one file for each; `run` wires the house.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line does")]
+#![expect(clippy::print_stderr, reason = "printing is what a command line does")]
+
+/// Prints a line to stdout. Whoever has read enough of it (`| head`) closes it, which is no error of ours.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 mod check;
 mod dead_letters;

@@ -172,12 +172,12 @@ async fn replicate_job(job: &ReplicationJob, pair: &Sites, settings: &Settings) 
 fn print(replicated: &Replicated, settings: &Settings, json: bool) {
     if json {
         let event = encode_replicated(replicated, &settings.replication.probe_path, OffsetDateTime::now_utc());
-        println!("{}", String::from_utf8_lossy(&event.body));
+        say!("{}", String::from_utf8_lossy(&event.body));
         return;
     }
     if let Some(url) = replicated.urls.urls.first() {
-        println!("{:<8} {}", replicated.source.name, url.source);
-        println!("{:<8} {}", replicated.replica.name, url.replica);
+        say!("{:<8} {}", replicated.source.name, url.source);
+        say!("{:<8} {}", replicated.replica.name, url.replica);
     }
 }
 

@@ -159,11 +159,11 @@ fn account(plan: &Plan, book: &Book, brake: &Brake, chooser: &Chooser, moved: &[
             "cameBack": ids(&brake.returned()),
             "newId": book.new_id,
         });
-        println!("{document:#}");
+        say!("{document:#}");
     } else {
-        println!("{word} {} (run {})", letters(moved.len()), book.run);
+        say!("{word} {} (run {})", letters(moved.len()), book.run);
         if let Some(id) = &book.new_id {
-            println!("it is sent as {id}");
+            say!("it is sent as {id}");
         }
     }
     if !gone.is_empty() {

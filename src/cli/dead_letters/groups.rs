@@ -55,20 +55,20 @@ pub async fn groups(settings: &RabbitmqSettings, arguments: GroupsArguments) -> 
     if arguments.json {
         let groups: Vec<_> = groups.iter().map(to_json).collect();
         let document = json!({ "queue": filter.queue.name(), "letters": letters, "matching": all, "groups": groups });
-        println!("{document:#}");
+        say!("{document:#}");
         return Ok(Exit::Done);
     }
     if groups.is_empty() {
-        println!("no letters");
+        say!("no letters");
     } else {
-        println!("{}\n", rows(&groups));
+        say!("{}\n", rows(&groups));
         let shown = if groups.len() < all { format!(" (the largest of {all})") } else { String::new() };
-        println!("{letters} letters in {} groups{shown}", groups.len());
+        say!("{letters} letters in {} groups{shown}", groups.len());
         for group in &groups {
             let letter = &group.latest.summary;
-            println!("\n{}, for example {}", table::clean(group.kind[1].or(group.kind[0]).unwrap_or("-")), letter.id);
+            say!("\n{}, for example {}", table::clean(group.kind[1].or(group.kind[0]).unwrap_or("-")), letter.id);
             for (word, text) in [("error", &letter.error), ("hint", &letter.hint)] {
-                text.iter().for_each(|text| println!("  {word:<5}  {}", table::clean(text)));
+                text.iter().for_each(|text| say!("  {word:<5}  {}", table::clean(text)));
             }
         }
     }

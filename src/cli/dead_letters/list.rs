@@ -47,13 +47,13 @@ pub async fn list(settings: &RabbitmqSettings, arguments: ListArguments) -> Resu
         let letters: Vec<_> = entries.iter().map(|entry| to_json(entry)).collect();
         let queue = filter.queue.name();
         let document = json!({ "queue": queue, "messagesReady": depth, "matching": matching, "shown": letters.len(), "letters": letters });
-        println!("{document:#}");
+        say!("{document:#}");
         return Ok(Exit::Done);
     }
     if !entries.is_empty() {
-        println!("{}\n", table(&entries, &register.of(filter.queue), arguments.all));
+        say!("{}\n", table(&entries, &register.of(filter.queue), arguments.all));
     }
-    println!("{}", counted(&entries, matching));
+    say!("{}", counted(&entries, matching));
     look::tell_difference(&register, filter.queue, depth);
     Ok(Exit::Done)
 }

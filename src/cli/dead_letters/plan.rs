@@ -142,8 +142,8 @@ fn is_circling(entry: &Entry) -> bool {
 fn show(entries: &[&Entry], register: &Register, filter: &Filter, json: bool) {
     if json {
         let letters: Vec<_> = entries.iter().map(|entry| list::to_json(entry)).collect();
-        println!("{:#}", json!({ "dryRun": true, "letters": letters }));
+        say!("{:#}", json!({ "dryRun": true, "letters": letters }));
     } else if !entries.is_empty() {
-        println!("{}", list::table(entries, &register.of(filter.queue), false));
+        say!("{}", list::table(entries, &register.of(filter.queue), false));
     }
 }

@@ -42,7 +42,7 @@ pub async fn show(settings: &RabbitmqSettings, arguments: ShowArguments) -> Resu
     if arguments.json {
         let mut document = to_json(entry, &letter);
         document["history"] = entry.audits.iter().map(|audit| json!(**audit)).collect();
-        println!("{document:#}");
+        say!("{document:#}");
     } else {
         print(entry, &letter);
     }
@@ -106,7 +106,7 @@ fn print(entry: &Entry, letter: &Letter) {
     let name = Style::new().bold();
     let field = |what: &str, text: Option<&str>| {
         if let Some(text) = text {
-            println!("{}  {}", name.apply_to(format!("{what:<12}")), clean(text));
+            say!("{}  {}", name.apply_to(format!("{what:<12}")), clean(text));
         }
     };
     field("id", Some(&summary.id));
@@ -138,7 +138,7 @@ fn print(entry: &Entry, letter: &Letter) {
         let text = format!("{} {} by {} (run {}){new_id}{reason}", audit.at, audit.action.name(), audit.who, audit.run);
         field("history", Some(&text));
     }
-    println!("\n{}", body(&letter.message.body));
+    say!("\n{}", body(&letter.message.body));
 }
 
 /// JSON in its pretty form; other text without what would command a terminal; else what it is.
