@@ -20,20 +20,25 @@ pub(super) struct Loop {
 }
 
 impl Loop {
-    /// One connection to consume and one to publish, as the worker has; all publishes on one channel, as many at once as
-    /// there are deliveries.
-    pub(super) async fn start(url: &str, prefetch: u16, parked: &Parked) -> Result<Self> {
+    /// One connection to consume and one to publish, as the worker has; as many publishes at once as there are deliveries,
+    /// on so many channels in turn.
+    pub(super) async fn start(url: &str, prefetch: u16, channels: u16, parked: &Parked) -> Result<Self> {
         let consuming = Connection::connect(url, ConnectionProperties::default()).await?;
         let publishing = Connection::connect(url, ConnectionProperties::default()).await?;
-        let out = publishing.create_channel().await?;
-        out.confirm_select(ConfirmSelectOptions::default()).await?;
+        let mut out = Vec::new();
+        for _ in 0..channels.max(1) {
+            let channel = publishing.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            out.push(channel);
+        }
         let channel = consuming.create_channel().await?;
         channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut deliveries = channel.basic_consume(WORK.into(), "".into(), options, none).await?;
         let properties = parked.properties.clone();
         let task = tokio::spawn(async move {
-            while let Some(delivery) = deliveries.next().await {
+            for out in out.iter().cycle() {
+                let Some(delivery) = deliveries.next().await else { break };
                 tokio::spawn(handle(delivery?, out.clone(), properties.clone()));
             }
             Ok(())

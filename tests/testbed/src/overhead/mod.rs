@@ -55,26 +55,32 @@ async fn unusable(plan: &Plan, world: &World, broker: &Broker) -> Result<()> {
     let worker = Worker::start(world, "").await?;
     let parked = broker.take_parked().await?;
     worker.end().await?;
-    println!("{:>6} {:>14} {:>14} {:>7}", "round", "bare msg/s", "worker msg/s", "ratio");
+    println!("{:>6} {:>16} {:>16} {:>12} {:>7}", "round", "bare, 1 channel", "bare, a channel", "worker", "ratio");
+    println!("{:>6} {:>16} {:>16} {:>12} {:>7}", "", "msg/s", "each, msg/s", "msg/s", "to best");
     let mut rounds = Vec::new();
     for round in 1..=plan.rounds {
-        broker.empty().await?;
-        broker.fill(plan.messages).await?;
-        let bare = bare::Loop::start(&world.amqp_url(), plan.prefetch, &parked).await?;
-        let bare_rate = broker.rate_of_parking(plan.messages).await?;
-        bare.end().await?;
+        let mut bare = [0.0; 2];
+        for (rate, channels) in bare.iter_mut().zip([1, plan.prefetch]) {
+            broker.empty().await?;
+            broker.fill(plan.messages).await?;
+            let bare = bare::Loop::start(&world.amqp_url(), plan.prefetch, channels, &parked).await?;
+            *rate = broker.rate_of_parking(plan.messages).await?;
+            bare.end().await?;
+        }
         broker.empty().await?;
         broker.fill(plan.messages).await?;
         let worker = Worker::start(world, "").await?;
-        let worker_rate = broker.rate_of_parking(plan.messages).await?;
+        let rate = broker.rate_of_parking(plan.messages).await?;
         worker.end().await?;
-        println!("{round:>6} {bare_rate:>14.0} {worker_rate:>14.0} {:>7.2}", worker_rate / bare_rate);
-        rounds.push((worker_rate / bare_rate, bare_rate, worker_rate));
+        // The better of the two is what anybody would write.
+        let ratio = rate / bare[0].max(bare[1]);
+        println!("{round:>6} {:>16.0} {:>16.0} {rate:>12.0} {ratio:>7.2}", bare[0], bare[1]);
+        rounds.push(ratio);
     }
     broker.empty().await?;
-    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (ratio, bare, worker) = rounds.get(rounds.len() / 2).context("no rounds")?;
-    println!("{:>6} {bare:>14.0} {worker:>14.0} {ratio:>7.2}   (wanted: at least 0.80)", "median");
+    rounds.sort_by(f64::total_cmp);
+    let median = rounds.get(rounds.len() / 2).context("no rounds")?;
+    println!("median ratio: {median:.2} (wanted: at least 0.80)");
     Ok(())
 }
 
