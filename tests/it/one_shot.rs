@@ -103,7 +103,7 @@ async fn wrong_arguments_are_exit_code_64_and_help_shows_the_codes() -> Result<(
     }
     let help = run_once(&world.config(), &["--help"]).await?;
     assert_eq!(help.status.code(), Some(0));
-    assert!(String::from_utf8(help.stdout)?.contains("Exit codes: 0 done; 1 failed; 3 stopped"));
+    assert!(String::from_utf8(help.stdout)?.contains("Exit codes: 0 done; 1 failed; 2 nothing fits; 3 stopped"));
     Ok(())
 }
 

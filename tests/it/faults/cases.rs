@@ -102,7 +102,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "thirty listings lose nothing",
-        &["dead_letters::looking::thirty_listings_of_5000_letters_leave_all_of_them_in_their_order"],
+        &["dead_letters::looking::long::thirty_listings_of_5000_letters_leave_all_of_them_in_their_order"],
     ),
     ("a replay is killed again and again", &["dead_letters::safety::a_replay_that_is_killed_loses_nothing"]),
     ("a replay of what still fails", &["dead_letters::moving::a_replay_of_what_still_fails_ends_by_itself"]),
