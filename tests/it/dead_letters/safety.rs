@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use testbed::tcp_proxy::TcpProxy;
 
 use super::desk::{Desk, counted, letters};
 use crate::support::{DEADLINE, Worker};
@@ -13,6 +14,9 @@ use crate::support::{DEADLINE, Worker};
 /// How many letters a killed run may have moved without having let go of them.
 const WINDOW: usize = 30;
 const LETTERS: usize = 250;
+const LETTER_BYTES: usize = 2_000;
+/// Bytes a second: half of the time letters are on their way to the work queue.
+const SLOW: u32 = 100_000;
 
 #[tokio::test]
 async fn a_replay_that_is_killed_loses_nothing() -> Result<()> {
@@ -31,10 +35,15 @@ async fn killed_at_random_points(points: u32) -> Result<()> {
     println!("seed {seed}: TESTBED_SEED repeats it");
     let mut random = StdRng::seed_from_u64(seed);
     let desk = Desk::set_up().await?;
+    let wire = TcpProxy::before_port(desk.vhost.broker().amqp_port()).await?;
+    let (user, password, name) = (desk.vhost.user(), desk.vhost.password(), desk.vhost.name());
+    desk.write_config(&format!("amqp://{user}:{password}@127.0.0.1:{}/{name}", wire.port()))?;
     let mut whole = None;
     let (mut in_the_middle, mut with_twice, mut most_twice) = (0, 0, 0);
     for point in 0..=points {
-        desk.set_aside(letters(&format!("p{point}"), LETTERS, "permanent", "other")).await?;
+        let mut set_aside = letters(&format!("p{point}"), LETTERS, "permanent", "other");
+        set_aside.iter_mut().for_each(|letter| letter.body = "x".repeat(LETTER_BYTES).into());
+        desk.set_aside(set_aside).await?;
         let begin = Instant::now();
         let mut run = Worker::spawn_command(&desk.config(), &["dead-letters", "replay", "--all", "--yes"])?;
         match whole {
@@ -44,14 +53,19 @@ async fn killed_at_random_points(points: u32) -> Result<()> {
                 whole = Some(begin.elapsed());
             }
             Some(whole) => {
-                if point % 2 == 0 {
+                if point % 3 == 0 {
                     // Where it is cut is what is random here; nothing is waited for.
                     tokio::time::sleep(whole.mul_f64(random.random_range(0.2..1.0))).await;
                 } else {
-                    let moved = random.random_range(1..LETTERS);
+                    // In the middle, where much is under way: it is slow, and lost like in a power cut.
+                    let moved = random.random_range(1..LETTERS - 2 * WINDOW);
                     while desk.depth("replication.work").await? < u32::try_from(moved)? {}
+                    wire.slow_down(SLOW);
+                    tokio::time::sleep(Duration::from_millis(random.random_range(50..1_600))).await;
                 }
                 run.kill().await?;
+                wire.reset();
+                wire.heal();
             }
         }
         let (counts, cut) = drained_when_settled(&desk).await?;
