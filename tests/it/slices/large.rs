@@ -105,7 +105,7 @@ fn ensure_memory(few: &Run, many: &Run, allowed_kib: u64) -> Result<()> {
 
 #[tokio::test]
 async fn asset_of_3_000_files() -> Result<()> {
-    let few = replicate(250, 600).await?;
+    let few = replicate(250, 90).await?;
     let many = replicate(2_994, 4).await?;
     ensure!(many.peaks_kib.len() >= 2, "one slice");
     ensure_memory(&few, &many, PAGES_KIB)
