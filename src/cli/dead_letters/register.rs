@@ -1,13 +1,17 @@
 //! The letters as the log tells them: what arrived, what was done about it since, what is still open.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::events::AuditRecord;
 use crate::rabbitmq::{DeadLog, LogEntry, RabbitmqError};
 use crate::settings::RabbitmqSettings;
+use crate::worker::history::SET_ASIDE_AT;
 
 use super::summary::{Shelf, Summary};
+
+/// The key of what the broker itself gives up.
+const BROKER_KEY: &str = "dead.broker";
 
 /// Where a letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +46,17 @@ pub struct Entry {
     pub audits: Vec<Arc<AuditRecord>>,
     arrived: u32,
     left: u32,
-    begun: BTreeSet<String>,
+    /// For each run that has begun to move it: how many messages it may still be moving.
+    begun: BTreeMap<String, u32>,
+    /// When its messages were set aside, as they say themselves, each with the run that had replayed it.
+    set_aside: BTreeSet<(String, Option<String>)>,
 }
 
 impl Entry {
     /// Where it stands.
     pub fn state(&self) -> State {
         match self.audits.iter().rev().find(|audit| audit.action.is_done()) {
-            _ if self.copies() > 0 && self.begun.is_empty() => State::Open,
+            _ if self.copies() > 0 && self.begun.values().all(|&count| count == 0) => State::Open,
             _ if self.copies() > 0 => State::Unsure,
             Some(audit) => State::Done(audit.action.name()),
             None => State::Open,
@@ -64,6 +71,21 @@ impl Entry {
     /// How many messages of this id lie in the queue.
     pub fn copies(&self) -> u32 {
         self.arrived - self.left
+    }
+
+    /// One of its messages has left the queue.
+    fn leave(&mut self) {
+        self.left = (self.left + 1).min(self.arrived);
+        if !self.is_open() {
+            // The runs stay known: what they record later is counted already.
+            self.begun.values_mut().for_each(|count| *count = 0);
+        }
+    }
+
+    /// Whether a run may still be moving one of its messages; that one is then settled.
+    fn settle(&mut self, run: &str) -> bool {
+        let count = self.begun.get_mut(run).filter(|count| **count > 0);
+        count.map(|count| *count -= 1).is_some()
     }
 }
 
@@ -95,40 +117,45 @@ impl Register {
                 self.note(&Arc::new(record));
             }
         } else if let Some(summary) = Summary::read(&entry.letter) {
-            self.arrive(summary, entry.offset);
+            self.arrive(summary, entry);
         }
     }
 
-    fn arrive(&mut self, summary: Summary, offset: u64) {
-        match self.entries.get_mut(&(summary.queue, summary.id.clone())) {
-            None => {
-                let key = (summary.queue, summary.id.clone());
-                let (audits, begun) = (Vec::new(), BTreeSet::new());
-                self.entries.insert(key, Entry { summary, offset, audits, arrived: 1, left: 0, begun });
-            }
-            Some(known) => {
-                // It comes from a run that was cut off: so that one has moved it after all.
-                if summary.replay_run.as_ref().is_some_and(|run| known.begun.remove(run)) {
-                    known.left = (known.left + 1).min(known.arrived);
-                }
-                known.arrived += 1;
-                (known.summary, known.offset) = (summary, offset);
-            }
+    fn arrive(&mut self, summary: Summary, log: &LogEntry) {
+        let key = (summary.queue, summary.id.clone());
+        let run = summary.replay_run.clone();
+        // What the broker gives up may still carry the time of an earlier life.
+        let own = Some(&log.letter).filter(|letter| letter.routing_key != BROKER_KEY);
+        let at = own.and_then(|letter| letter.message.headers.get_text(SET_ASIDE_AT)).map(str::to_owned);
+        let entry = self.entries.entry(key).or_insert_with(|| Entry {
+            summary: summary.clone(),
+            offset: log.offset,
+            audits: Vec::new(),
+            arrived: 0,
+            left: 0,
+            begun: BTreeMap::new(),
+            set_aside: BTreeSet::new(),
+        });
+        // While its queue is full, the log takes every try to set it aside.
+        if at.is_some_and(|at| !entry.set_aside.insert((at, run.clone()))) {
+            return;
         }
+        // It comes from a run whose record is not there yet, or never will be: so that one has moved it.
+        if run.is_some_and(|run| entry.settle(&run)) {
+            entry.leave();
+        }
+        entry.arrived += 1;
+        (entry.summary, entry.offset) = (summary, log.offset);
     }
 
     fn note(&mut self, record: &Arc<AuditRecord>) {
         let Some(shelf) = Shelf::of(&record.queue) else { return };
         for id in &record.ids {
             let Some(entry) = self.entries.get_mut(&(shelf, id.clone())) else { continue };
-            if record.action.is_done() {
-                entry.left = (entry.left + 1).min(entry.arrived);
-                entry.begun.remove(&record.run);
-                if !entry.is_open() {
-                    entry.begun.clear();
-                }
-            } else {
-                entry.begun.insert(record.run.clone());
+            if !record.action.is_done() {
+                *entry.begun.entry(record.run.clone()).or_default() += 1;
+            } else if entry.settle(&record.run) || !entry.begun.contains_key(&record.run) {
+                entry.leave();
             }
             entry.audits.push(Arc::clone(record));
         }
@@ -164,6 +191,12 @@ mod tests {
             message.headers.set("x-replication-replay-run", run);
         }
         LogEntry { offset, letter: Letter { message, routing_key: "dead.permanent".to_owned(), death: None } }
+    }
+
+    fn aside(offset: u64, at: &str, run: Option<&str>) -> LogEntry {
+        let mut entry = letter(offset, "a", run);
+        entry.letter.message.headers.set(SET_ASIDE_AT, at);
+        entry
     }
 
     fn audit(offset: u64, action: AuditAction, run: &str, ids: &[&str]) -> LogEntry {
@@ -222,5 +255,47 @@ mod tests {
         assert_eq!(states(&log), ["a open x1"]);
         let twice = audit(3, AuditAction::Replayed, "r", &["a", "a", "a"]);
         assert_eq!(states(&[log.to_vec(), vec![twice]].concat()), ["a replayed x0"]);
+    }
+
+    #[test]
+    fn a_letter_that_is_back_before_its_run_records_it_is_open() {
+        let log = [
+            letter(0, "a", None),
+            letter(1, "b", None),
+            audit(2, AuditAction::Replaying, "r1", &["a", "b"]),
+            letter(3, "a", Some("r1")),
+            audit(4, AuditAction::Replayed, "r1", &["a", "b"]),
+        ];
+        assert_eq!(states(&log[..4]), ["b unsure x1", "a open x1"]);
+        assert_eq!(states(&log), ["b replayed x0", "a open x1"]);
+        let gone = audit(5, AuditAction::Discarded, "r2", &["a"]);
+        assert_eq!(states(&[log.to_vec(), vec![gone]].concat()), ["b replayed x0", "a discarded x0"]);
+    }
+
+    #[test]
+    fn two_messages_that_one_run_moves_leave_one_by_one() {
+        let log = [
+            letter(0, "a", None),
+            letter(1, "a", None),
+            audit(2, AuditAction::Replaying, "r1", &["a", "a"]),
+            letter(3, "a", Some("r1")),
+            audit(4, AuditAction::Replayed, "r1", &["a"]),
+        ];
+        assert_eq!(states(&log[..4]), ["a unsure x2"]);
+        assert_eq!(states(&log), ["a open x1"]);
+    }
+
+    #[test]
+    fn what_is_set_aside_again_and_again_while_the_queue_is_full_is_one_message() {
+        let log = [aside(0, "t1", None), aside(1, "t1", None), aside(2, "t2", None), aside(3, "t1", None)];
+        assert_eq!(states(&log), ["a open x2"]);
+        let replayed = [
+            aside(0, "t1", None),
+            audit(1, AuditAction::Replaying, "r1", &["a"]),
+            aside(2, "t2", Some("r1")),
+            aside(3, "t2", Some("r1")),
+            audit(4, AuditAction::Replayed, "r1", &["a"]),
+        ];
+        assert_eq!(states(&replayed), ["a open x1"]);
     }
 }

@@ -157,7 +157,9 @@ async fn a_replay_of_what_still_fails_ends_by_itself() -> Result<()> {
     let account: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     assert!(account["moved"].as_u64().is_some_and(|moved| moved > 0 && moved < 300), "{account:#}");
     assert!(account["stopped"].as_str().is_some_and(|why| why.contains("has come back")), "{account:#}");
+    let listed = desk.listed("").await?.len();
     let mut all = desk.drain("replication.dead").await?;
+    assert_eq!(listed, counted(&all).len(), "those that came back are open again");
     all.extend(desk.drain("replication.work").await?);
     assert_eq!(counted(&all).len(), 300, "nothing is lost");
     Ok(())
