@@ -1,9 +1,6 @@
 //! The record that every action of an operator on dead letters leaves in their log.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-
-use super::times;
 
 /// The media type of a record's body.
 pub const AUDIT_CONTENT_TYPE: &str = "application/json; charset=utf-8";
@@ -39,6 +36,16 @@ impl AuditAction {
             Self::Discarded => "discarded",
             Self::Editing => "editing",
             Self::Edited => "edited",
+        }
+    }
+
+    /// What it is when it is done.
+    #[must_use]
+    pub fn done(self) -> Self {
+        match self {
+            Self::Replaying | Self::Replayed => Self::Replayed,
+            Self::Discarding | Self::Discarded => Self::Discarded,
+            Self::Editing | Self::Edited => Self::Edited,
         }
     }
 
@@ -99,12 +106,6 @@ impl AuditRecord {
     pub fn encode(&self) -> Vec<u8> {
         // Fails only for maps whose keys are no text, and there is none.
         serde_json::to_vec(self).unwrap_or_default()
-    }
-
-    /// When it was done.
-    #[must_use]
-    pub fn time(&self) -> Option<OffsetDateTime> {
-        times::parse(&self.at)
     }
 }
 

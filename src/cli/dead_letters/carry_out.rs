@@ -19,7 +19,7 @@ use crate::rabbitmq::{DeadLog, HandingBack, LetterQueue, OutgoingWatch, Publishe
 use crate::settings::RabbitmqSettings;
 use crate::worker::listen_for_signals;
 
-/// Moves what the plan says. What arrives in the queue after the beginning is left alone.
+/// Moves what the plan says. What arrives in the queue after the look is left alone.
 pub async fn carry_out(settings: &RabbitmqSettings, plan: Plan) -> Result<Exit, Failed> {
     let topology = Topology::new(settings);
     let queue = LetterQueue::open(settings, &look::queue_name(settings, plan.filter.queue)).await?;
@@ -66,8 +66,7 @@ pub async fn carry_out(settings: &RabbitmqSettings, plan: Plan) -> Result<Exit, 
         bar: bar(plan.expected.len()),
         slot: Cell::default(),
     };
-    let expected = plan.expected.iter().cloned();
-    let mut chooser = Chooser::new(plan.filter.clone(), book.run.clone(), plan.circling_too, expected);
+    let mut chooser = Chooser::new(&plan, book.run.clone());
     let moved = rounds(&mover, &plan, &mut chooser, events).await;
     mover.bar.finish_and_clear();
     let moved = moved?;
@@ -96,8 +95,7 @@ async fn rounds(
     events: Option<OutgoingWatch>,
 ) -> Result<Vec<Summary>, Failed> {
     let mut moved = Vec::new();
-    // The cut-off: what comes later is behind these.
-    let mut depth = mover.queue.depth().await?;
+    let mut depth = mover.queue.depth().await?.min(plan.depth);
     if let (Some((number, seconds)), Some(mut events)) = (plan.canary, events) {
         let round = mover.round(depth, number.min(plan.limit), chooser).await?;
         depth = depth.saturating_sub(count(&round.moved));

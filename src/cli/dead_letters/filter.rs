@@ -25,7 +25,7 @@ pub struct Filter {
     /// Only this class: permanent, exhausted, expired, broker or invalid; may be repeated
     #[arg(long = "class", value_name = "CLASS")]
     pub classes: Vec<String>,
-    /// Only letters set aside since then, or at a time that the log does not know: 45m, 12h, 7d, or a time such as 2026-11-20T10:00:00Z
+    /// Only letters set aside (by the broker: first seen) since then, or at a time that the log does not know: 45m, 12h, 7d, or a time such as 2026-11-20T10:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<OffsetDateTime>,
     /// Only letters about this asset (its id, or the id without nb:cid:UUID:)

@@ -1,7 +1,10 @@
 //! What is to be moved, found in the log, shown and agreed on before anything is touched.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::chooser::MOST_REPLAYS;
 use super::deed::Deed;
@@ -55,8 +58,12 @@ pub struct Plan {
     pub rate: Option<u32>,
     /// How many go first, and how many seconds their outcome is waited for.
     pub canary: Option<(usize, u64)>,
-    /// The letters of the log that are meant.
-    pub expected: Vec<String>,
+    /// The letters of the log that are meant, and when they were set aside.
+    pub expected: BTreeMap<String, Option<OffsetDateTime>>,
+    /// How many letters were ready before anybody was asked: what arrives later is behind these.
+    pub depth: u32,
+    /// When the log was read: what is set aside later is not meant.
+    pub read_at: Option<OffsetDateTime>,
     /// Those of them that a run has begun to move which was cut off.
     pub unsure: Vec<String>,
 }
@@ -116,8 +123,7 @@ pub async fn plan(
         eprintln!("nothing was touched");
         return Ok(Planned::End(Exit::Failed));
     }
-    let ids = |entries: &[&Entry]| entries.iter().map(|entry| entry.summary.id.clone()).collect();
-    let expected = ids(&entries);
+    let expected = entries.iter().map(|entry| (entry.summary.id.clone(), entry.summary.at)).collect();
     entries.retain(|entry| entry.state() == super::register::State::Unsure);
     Ok(Planned::Go(Box::new(Plan {
         deed,
@@ -130,7 +136,9 @@ pub async fn plan(
         rate: None,
         canary: None,
         expected,
-        unsure: ids(&entries),
+        depth,
+        read_at: register.read_at,
+        unsure: entries.iter().map(|entry| entry.summary.id.clone()).collect(),
         filter,
     })))
 }

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::events::AuditRecord;
 use crate::rabbitmq::{DeadLog, LogEntry, RabbitmqError};
 use crate::settings::RabbitmqSettings;
 use crate::worker::history::SET_ASIDE_AT;
 
-use super::summary::{Shelf, Summary};
-
-/// The key of what the broker itself gives up.
-const BROKER_KEY: &str = "dead.broker";
+use super::summary::{BROKER_KEY, Shelf, Summary};
 
 /// Where a letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +92,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Register {
     entries: HashMap<(Shelf, String), Entry>,
+    /// When it was begun to be read.
+    pub read_at: Option<OffsetDateTime>,
 }
 
 impl Register {
@@ -102,7 +103,7 @@ impl Register {
     /// When the broker cannot be used, or there is no log.
     pub async fn load(settings: &RabbitmqSettings) -> Result<Self, RabbitmqError> {
         let mut log = DeadLog::read(settings, 0).await?;
-        let mut register = Self::default();
+        let mut register = Self { read_at: Some(OffsetDateTime::now_utc()), ..Self::default() };
         while let Some(entry) = log.next().await? {
             register.enter(&entry);
         }

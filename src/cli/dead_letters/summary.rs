@@ -13,6 +13,8 @@ use crate::worker::history::{ATTEMPT, FIRST_SEEN, REPLAY_RUN, REPLAYS, SET_ASIDE
 pub const EDITED_FROM: &str = "x-replication-edited-from";
 /// The class of what the broker itself gave up.
 const BROKER: &str = "broker";
+/// The routing key of that.
+pub const BROKER_KEY: &str = "dead.broker";
 
 /// The two queues of letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
@@ -90,7 +92,7 @@ impl Summary {
         let subject = find_subject(&incoming(message));
         let text = |name: &str| message.headers.get_text(name).map(str::to_owned);
         // What an earlier try has left on it says nothing about why the broker gave it up.
-        let by_broker = letter.routing_key == "dead.broker";
+        let by_broker = letter.routing_key == BROKER_KEY;
         let unless_by_broker = |name: &str| if by_broker { None } else { text(name) };
         let class = if by_broker { Some(BROKER.to_owned()) } else { text("x-replication-class").or(class(letter)) };
         Some(Self {
@@ -138,11 +140,24 @@ fn class(letter: &Letter) -> Option<String> {
     Some(word.to_owned())
 }
 
+/// The same for a letter of the queue as for that of the log, where the broker's own time is missing: what is shown is
+/// what is moved.
 fn set_aside_at(letter: &Letter, by_broker: bool) -> Option<OffsetDateTime> {
-    let time = |name: &str| letter.message.headers.get_text(name).and_then(parse_time);
-    let death = letter.death.as_ref().and_then(|death| death.at);
-    let own = if by_broker { death } else { time(SET_ASIDE_AT).or(death) };
-    own.or_else(|| time(FIRST_SEEN)).or(letter.message.timestamp)
+    own_time(letter, by_broker).or_else(|| time(letter, FIRST_SEEN)).or(letter.message.timestamp)
+}
+
+fn own_time(letter: &Letter, by_broker: bool) -> Option<OffsetDateTime> {
+    if by_broker { None } else { time(letter, SET_ASIDE_AT) }
+}
+
+fn time(letter: &Letter, header: &str) -> Option<OffsetDateTime> {
+    letter.message.headers.get_text(header).and_then(parse_time)
+}
+
+/// Whether a letter of the queue tells, or the broker does, that it was set aside after that.
+pub fn is_set_aside_after(letter: &Letter, time: OffsetDateTime) -> bool {
+    let death = || letter.death.as_ref().and_then(|death| death.at);
+    own_time(letter, letter.routing_key == BROKER_KEY).or_else(death).is_some_and(|at| at > time)
 }
 
 fn number(message: &Message, name: &str) -> u64 {
