@@ -8,6 +8,7 @@ use crate::events::{AUDIT_CONTENT_TYPE, AuditAction, AuditRecord, format_time};
 use crate::rabbitmq::{Message, PublishError, Publisher};
 
 /// The records of one run.
+#[derive(Clone)]
 pub struct Book {
     /// The run's id.
     pub run: String,

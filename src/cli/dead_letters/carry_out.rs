@@ -1,6 +1,7 @@
 //! Carries out a plan: round after round to the cut-off, the canaries first, then the account of it.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use super::plan::Plan;
 use super::summary::Summary;
 use super::{Failed, canary, look};
 use crate::cli::Exit;
-use crate::rabbitmq::{DeadLog, HandingBack, LetterQueue, OutgoingWatch, Publisher, Session, Topology};
+use crate::events::AuditRecord;
+use crate::rabbitmq::{DeadLog, HandingBack, LetterQueue, OutgoingWatch, Session, Topology};
 use crate::settings::RabbitmqSettings;
 use crate::worker::listen_for_signals;
 
@@ -70,7 +72,7 @@ pub async fn carry_out(settings: &RabbitmqSettings, plan: Plan) -> Result<Exit, 
     let moved = rounds(&mover, &plan, &mut chooser, events).await;
     mover.bar.finish_and_clear();
     let moved = moved?;
-    let gone = clear_doubts(&mover, &plan, &chooser, &moved, &publisher).await;
+    let gone = clear_doubts(&mover, &plan, &chooser, &moved).await;
     watching.abort();
     signals.abort();
     session.close().await;
@@ -125,20 +127,23 @@ async fn rounds(
     Ok(moved)
 }
 
-/// A letter that an earlier run began to move and that is not in the queue any more was moved by that run.
-async fn clear_doubts(
-    mover: &Mover<'_>,
-    plan: &Plan,
-    chooser: &Chooser,
-    moved: &[Summary],
-    publisher: &Publisher,
-) -> Vec<String> {
+/// A letter that an earlier run began to move and that is not in the queue any more was moved by that run: recorded is what
+/// that one did. Gives the letters of which that is recorded now.
+async fn clear_doubts(mover: &Mover<'_>, plan: &Plan, chooser: &Chooser, moved: &[Summary]) -> Vec<String> {
+    let mut gone = Vec::new();
     if mover.brake.is_on() || moved.len() >= plan.limit {
-        return Vec::new();
+        return gone;
     }
-    let gone: Vec<_> = plan.unsure.iter().filter(|id| chooser.missing().contains(*id)).cloned().collect();
-    if let Err(error) = mover.book.record(publisher, plan.deed.done(), gone.clone()).await {
-        eprintln!("no record could be kept of letters that are gone: {error}");
+    let mut runs = BTreeMap::<&str, (&AuditRecord, Vec<String>)>::new();
+    for (id, begun) in plan.unsure.iter().filter(|(id, _)| chooser.missing().contains(id)) {
+        runs.entry(&begun.run).or_insert((begun, Vec::new())).1.push(id.clone());
+    }
+    for (begun, ids) in runs.into_values() {
+        let book = Book { reason: begun.reason.clone(), new_id: begun.new_id.clone(), ..mover.book.clone() };
+        match book.record(mover.publisher, begun.action.done(), ids.clone()).await {
+            Ok(()) => gone.extend(ids),
+            Err(error) => mover.brake.stop(format!("no record could be kept of letters that are gone: {error}")),
+        }
     }
     gone
 }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use crate::events::AuditAction;
 use crate::rabbitmq::Message;
-use crate::worker::history::{ATTEMPT, DEADLINE, FIRST_SEEN, REPLAY_RUN, REPLAYS, SET_ASIDE_AT, SLICE, WAITS};
+use crate::worker::history::{
+    ATTEMPT, COPIED_BYTES, COPIED_FILES, COPY_MS, DEADLINE, FIRST_SEEN, REPLAY_RUN, REPLAYS, SET_ASIDE_AT, SLICE, WAITS,
+};
 
 use super::summary::EDITED_FROM;
 
@@ -24,6 +26,9 @@ const SPENT: [&str; 13] = [
     "x-replication-site",
     "x-replication-worker",
 ];
+
+/// What was done for the letter before it was edited. A replay keeps it: it is still the same asset.
+const DONE_FOR_IT: [&str; 3] = [COPIED_FILES, COPIED_BYTES, COPY_MS];
 
 /// What is done to each letter.
 #[derive(Debug, Clone)]
@@ -75,6 +80,9 @@ impl Deed {
             Self::Edit { to, new_id, .. } => {
                 // What it is now has never been tried.
                 message.headers.remove(REPLAYS);
+                for name in DONE_FOR_IT {
+                    message.headers.remove(name);
+                }
                 message.headers.set(EDITED_FROM, id);
                 message.message_id = Some(new_id.clone());
                 message.body = to.clone();
@@ -91,6 +99,7 @@ mod tests {
     fn dead() -> Message {
         let mut message = Message { message_id: Some("m1".into()), body: Bytes::from("old"), ..Message::default() };
         SPENT.iter().for_each(|name| message.headers.set(*name, "spent"));
+        DONE_FOR_IT.iter().for_each(|name| message.headers.set(*name, 7_i64));
         message.headers.set(REPLAYS, 1_i64);
         message.headers.set("cms-id", "4711");
         message.headers.set("x-replication-source-key", "k");
@@ -104,7 +113,8 @@ mod tests {
     #[test]
     fn a_replayed_letter_has_a_full_life_again() {
         let message = Deed::Replay.message(&dead(), "m1", 1, "r").unwrap();
-        assert_eq!(headers(&message), ["cms-id", REPLAY_RUN, REPLAYS, "x-replication-source-key"]);
+        let kept = [COPIED_BYTES, COPIED_FILES, COPY_MS, REPLAY_RUN, REPLAYS, "x-replication-source-key"];
+        assert_eq!(headers(&message), [&["cms-id"][..], &kept].concat());
         assert_eq!((message.headers.get_integer(REPLAYS), message.message_id.as_deref()), (Some(2), Some("m1")));
         assert_eq!(message.body, "old");
         assert_eq!(Deed::Discard.message(&dead(), "m1", 1, "r"), None);

@@ -1,6 +1,7 @@
 //! What is to be moved, found in the log, shown and agreed on before anything is touched.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -12,6 +13,7 @@ use super::filter::Filter;
 use super::register::{Entry, Register};
 use super::{Failed, ask, book, list, look};
 use crate::cli::Exit;
+use crate::events::AuditRecord;
 use crate::settings::RabbitmqSettings;
 
 /// What the commands that move letters have in common.
@@ -64,8 +66,8 @@ pub struct Plan {
     pub depth: u32,
     /// When the log was read: what is set aside later is not meant.
     pub read_at: Option<OffsetDateTime>,
-    /// Those of them that a run has begun to move which was cut off.
-    pub unsure: Vec<String>,
+    /// Those of them that a run has begun to move which was cut off, with its record.
+    pub unsure: Vec<(String, Arc<AuditRecord>)>,
 }
 
 /// Either a plan, or how it ended before there was one.
@@ -124,7 +126,8 @@ pub async fn plan(
         return Ok(Planned::End(Exit::Failed));
     }
     let expected = entries.iter().map(|entry| (entry.summary.id.clone(), entry.summary.at)).collect();
-    entries.retain(|entry| entry.state() == super::register::State::Unsure);
+    let in_doubt = |entry: &&Entry| Some((entry.summary.id.clone(), Arc::clone(entry.doubt()?)));
+    let unsure = entries.iter().filter_map(in_doubt).collect();
     Ok(Planned::Go(Box::new(Plan {
         deed,
         limit,
@@ -138,7 +141,7 @@ pub async fn plan(
         expected,
         depth,
         read_at: register.read_at,
-        unsure: entries.iter().map(|entry| entry.summary.id.clone()).collect(),
+        unsure,
         filter,
     })))
 }

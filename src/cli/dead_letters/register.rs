@@ -72,6 +72,12 @@ impl Entry {
         self.arrived - self.left
     }
 
+    /// The record of the run that began last to move it and may have ended before it recorded that it had.
+    pub fn doubt(&self) -> Option<&Arc<AuditRecord>> {
+        let in_doubt = |run: &str| self.begun.get(run).is_some_and(|&count| count > 0);
+        self.audits.iter().rev().find(|audit| !audit.action.is_done() && in_doubt(&audit.run))
+    }
+
     /// One of its messages has left the queue.
     fn leave(&mut self) {
         self.left = (self.left + 1).min(self.arrived);
@@ -247,6 +253,21 @@ mod tests {
         assert_eq!(states(&back), ["a open x1"]);
         let again = [cut.to_vec(), vec![audit(2, AuditAction::Replayed, "r2", &["a"])]].concat();
         assert_eq!(states(&again), ["a replayed x0"]);
+    }
+
+    #[test]
+    fn a_doubt_is_about_the_run_that_was_cut_off() {
+        let log = [
+            letter(0, "a", None),
+            letter(1, "a", None),
+            audit(2, AuditAction::Discarding, "r1", &["a"]),
+            audit(3, AuditAction::Replaying, "r2", &["a"]),
+            audit(4, AuditAction::Replayed, "r2", &["a"]),
+        ];
+        let mut register = Register::default();
+        log.iter().for_each(|entry| register.enter(entry));
+        let doubts: Vec<_> = register.of(Shelf::Dead).into_iter().filter_map(Entry::doubt).collect();
+        assert_eq!(doubts.iter().map(|doubt| doubt.action.done()).collect::<Vec<_>>(), [AuditAction::Discarded]);
     }
 
     #[test]
