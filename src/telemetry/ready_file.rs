@@ -21,8 +21,15 @@ impl ReadyFile {
     /// # Errors
     /// When a file cannot be made and removed there.
     pub fn keep(path: &Path, health: &Health) -> io::Result<Self> {
-        write(path)?;
-        fs::remove_file(path)?;
+        // Under another name: whoever looks must not see the file before the worker is ready.
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".try");
+        fs::write(&beside, "")?;
+        fs::remove_file(&beside)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let keeping = tokio::spawn(follow(path.to_owned(), health.watch())).abort_handle();
         Ok(Self { path: path.to_owned(), keeping })
     }
