@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::brake::Brakes;
 use super::isolation::Isolation;
+use super::outbox::Refusals;
 use crate::rabbitmq::Topology;
 use crate::replication::AllSites;
 use crate::settings::{RabbitmqSettings, Settings, WorkerSettings};
@@ -23,6 +24,7 @@ pub struct Context {
     pub(super) brakes: Brakes,
     pub(super) health: Health,
     pub(super) isolation: Isolation,
+    pub(super) refusals: Refusals,
     done: AtomicU64,
     handed_back: AtomicU64,
 }
@@ -43,6 +45,7 @@ impl Context {
             brakes: Brakes::new(settings.worker.brake_after, health.clone()),
             health,
             isolation: Isolation::default(),
+            refusals: Refusals::default(),
             done: AtomicU64::new(0),
             handed_back: AtomicU64::new(0),
         }

@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backon::BackoffBuilder;
 use futures::FutureExt;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -16,17 +15,13 @@ use super::history::History;
 use super::hold::Hold;
 use super::job::{self, Ended, Product};
 use super::letters::{self, Letter, Used};
+use super::outbox::Outbox;
 use crate::events::{OutgoingEvent, encode_job, encode_replicated};
 use crate::failure::{Failure, Settlement};
-use crate::http::FullJitter;
 use crate::model::{Replicated, SiteName};
-use crate::rabbitmq::{Delivery, PublishError, Publisher};
+use crate::rabbitmq::{Delivery, Publisher};
 use crate::replication::Progress;
 use crate::settle::{Circumstances, Outcome, decide};
-
-/// Waits between tries to publish while the broker refuses.
-const REPUBLISH: FullJitter =
-    FullJitter { base: Duration::from_millis(500), cap: Duration::from_secs(15), delays: usize::MAX };
 
 /// Handles one delivery. `ended` is cancelled when its session is lost, `hard` when the shutdown's grace is over.
 pub async fn handle(
@@ -79,22 +74,29 @@ async fn handle_in_span(
     let ran = Instant::now();
     let settlement = decide(outcome(run.as_ref()), circumstances(context, history));
     let letters = letters_for(context, &delivery, &history.with(progress.count()), run.as_ref(), settlement);
+    let outbox = Outbox { publisher, refusals: &context.refusals, ended, hard };
+    let mut went_round = false;
     for letter in letters {
-        let given_up = tokio::select! {
-            stored = publish_until_stored(publisher, &letter, ended, hard) => !stored,
+        let is_settled = tokio::select! {
+            stored = outbox.store(&letter) => stored,
             () = hold.is_over() => {
-                tracing::error!(exchange = letter.exchange, key = letter.key, "could not be published in time; the delivery goes back");
-                true
+                tracing::error!(exchange = letter.exchange, key = letter.key, "could not be published in time; the message goes round");
+                went_round = outbox.store_soon(&round(context, &delivery, &history.with(progress.count()), &letter)).await;
+                went_round
             }
         };
-        if given_up {
+        if !is_settled {
             return hand_back(context, delivery, ended).await;
+        }
+        if went_round {
+            break;
         }
     }
     if settlement == Settlement::HandBack {
         return hand_back(context, delivery, ended).await;
     }
     match delivery.ack().await {
+        Ok(()) if went_round => context.count_handed_back(),
         Ok(()) => {
             context.count_done();
             tracing::debug!(step = "settle", seconds = ran.elapsed().as_secs_f64(), "step done");
@@ -166,36 +168,14 @@ fn letters_for(
     }
 }
 
-/// Publishes until the broker has stored it. A broker that refuses is asked again, ever slower, while the delivery is
-/// kept: so a worker that cannot settle takes nothing new. `false` when the session ended or time is over.
-async fn publish_until_stored(
-    publisher: &Publisher,
-    letter: &Letter,
-    ended: &CancellationToken,
-    hard: &CancellationToken,
-) -> bool {
-    let Letter { exchange, key, message } = letter;
-    let (mut refused, mut waits) = (false, REPUBLISH.build());
-    loop {
-        match publisher.publish(exchange, key, message).await {
-            Ok(()) => return true,
-            Err(error @ (PublishError::Unconfirmed(_) | PublishError::TooLong { .. })) => {
-                tracing::warn!(error = %error, exchange, key, "not published; the delivery comes again");
-                return false;
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut refused, true) {
-                    tracing::error!(error = %error, exchange, key, "cannot publish; keeping the delivery and trying again");
-                }
-            }
-        }
-        let wait = waits.next().unwrap_or(REPUBLISH.cap);
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = ended.cancelled() => return false,
-            () = hard.cancelled() => return false,
-        }
-    }
+/// The delivery as a new message, for what it comes to cannot be stored: handing it back, again and again, would count as
+/// deliveries, after some of which the broker takes it for a crash loop. Through the shortest retry queue, or at once.
+fn round(context: &Context, delivery: &Delivery, history: &History, refused: &Letter) -> [Letter; 2] {
+    let (exchange, key) = (&refused.exchange, &refused.key);
+    let message = format!("exchange `{exchange}`, key `{key}` took nothing for as long as a delivery is held");
+    let failure = Failure::needs_more_time("settlement-refused", message, Duration::ZERO)
+        .with_hint("look whether a queue is bound there that has room");
+    [Some(0), None].map(|tier| letters::again(context, &delivery.message, history, &failure, tier, Used::Nothing))
 }
 
 async fn hand_back(context: &Context, delivery: Delivery, ended: &CancellationToken) {

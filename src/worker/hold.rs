@@ -10,7 +10,8 @@ use crate::failure::Failure;
 const CHECK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The time of one delivery: four fifths for its job, which then stops and gives back what it holds at the sites; at nine
-/// tenths it is cut off, as at a shutdown; the rest is for settling. At its end the delivery goes back to the queue.
+/// tenths it is cut off, as at a shutdown; the rest is for settling. At its end the message goes round, as a new one where the
+/// broker takes that.
 #[derive(Debug, Clone, Copy)]
 pub struct Hold {
     since: Instant,

@@ -10,6 +10,7 @@ mod isolation;
 mod job;
 mod letters;
 mod needed;
+mod outbox;
 mod shutdown;
 
 pub use context::Context;
@@ -130,17 +131,22 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     let jobs = TaskTracker::new();
     let stop = session.ended();
     let publisher = session.publisher();
-    let mut blocked = publisher.blocked();
+    let (mut blocked, mut refused) = (publisher.blocked(), context.refusals.watch());
     loop {
         // Who cannot publish can settle nothing.
-        match *blocked.borrow_and_update() {
-            true => context.health.not_ready("the broker blocks the connection: look at its alarms"),
-            false => context.health.ready(),
+        let (is_blocked, is_refused) = (*blocked.borrow_and_update(), *refused.borrow_and_update() > 0);
+        match (is_blocked, is_refused) {
+            (true, _) => context.health.not_ready("the broker blocks the connection: look at its alarms"),
+            (_, true) => {
+                context.health.not_ready("the broker refuses what settles deliveries: see `cannot publish` in the log")
+            }
+            _ => context.health.ready(),
         }
         tokio::select! {
             biased;
             () = shutdown.soft.cancelled() => break,
             Ok(()) = blocked.changed() => {}
+            Ok(()) = refused.changed() => {}
             delivery = deliveries.next() => match delivery {
                 Some(delivery) => {
                     let work = delivery::handle(Arc::clone(context), delivery, publisher.clone(), stop.clone(), shutdown.hard.clone());

@@ -15,7 +15,7 @@ const SHORT: &str = "[worker]\nconcurrency = 1\nmax_hold_seconds = 6\nslice_seco
                      storage_timeout_seconds = 2\n";
 const TIER: &str = "replication.retry.1s";
 const REFUSED: &str = "cannot publish; keeping the delivery";
-const GOES_BACK: &str = "could not be published in time; the delivery goes back";
+const GOES_ROUND: &str = "could not be published in time; the message goes round";
 
 #[tokio::test]
 async fn a_job_that_hangs_before_its_first_step_is_cut_off_and_costs_no_attempt() -> Result<()> {
@@ -94,14 +94,55 @@ async fn a_worker_that_cannot_settle_keeps_its_delivery_and_takes_nothing_new() 
 }
 
 #[tokio::test]
-async fn a_delivery_that_cannot_be_settled_goes_back_at_its_limit_and_comes_again() -> Result<()> {
+async fn where_even_the_retry_queue_is_full_the_message_goes_round_at_once() -> Result<()> {
     let (world, worker, _operator, asset_id) = begin_with_full_tier(SHORT, 99).await?;
-    worker.logs(GOES_BACK).await?;
-    // It comes again, and fails again.
+    worker.logs(GOES_ROUND).await?;
+    // It comes again, and fails again: as a new message, since the broker counts how often it delivers one.
     let refused_again = || async { Ok((worker.log().matches(REFUSED).count() > 1).then_some(())) };
     eventually("the same again", refused_again).await.with_context(|| worker.log())?;
+    ensure!(!worker.log().contains("not sent round"), "{}", worker.log());
     ensure_stored_once(&world, &worker, &asset_id).await?;
     ensure!(world.site("east").assets().is_empty(), "nothing was made at the replica");
     assert_eq!(worker.terminate().await?, Some(0));
     Ok(())
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_takes_lets_its_message_go_round_without_counting_deliveries() -> Result<()> {
+    let world = World::start().await?;
+    // An emulator of storage closes what was idle for the time of a round: such a call is made again.
+    world.write_config(&SITES, &SHORT.replace("tries = 1", "tries = 3"))?;
+    world.set_retry_delays(&[3_600])?;
+    let worker = world.worker().await?;
+    let operator = Operator::connect(&world.vhost).await?;
+    operator.unbind("replication.unrouted", "replication.unrouted", "").await?;
+    let asset = world.encoded_asset("movie").await?;
+    let id = world.send_finished(&asset.id).await?;
+    let mut waiting = go_round(&world, &worker, &id).await?;
+    world.amqp.publish("replication.retry", "now", waiting).await?;
+    waiting = go_round(&world, &worker, &id).await?;
+
+    let mut events = world.events().await?;
+    world.amqp.publish("replication.retry", "now", waiting).await?;
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    ensure!(event["data"]["asset"]["id"] == asset.id.as_str() && event["data"]["attempts"] == 1, "{event:#}");
+    assert_eq!(worker.terminate().await?, Some(0));
+    for queue in ["work", "dead", "retry.1h"] {
+        let depth = world.vhost.queue_depth(&format!("replication.{queue}")).await?;
+        ensure!(depth == Some(0), "queue {queue} has {depth:?}");
+    }
+    Ok(())
+}
+
+/// Waits until the message has been sent round, takes it from where it waits, and gives it as it is sent on.
+async fn go_round(world: &World, worker: &Worker, id: &str) -> Result<Outgoing> {
+    let waiting = world.take("replication.retry.1h").await.with_context(|| worker.log())?;
+    ensure!(waiting.message_id.as_deref() == Some(id), "{waiting:?}");
+    ensure!(header(&waiting, "x-replication-code")? == "settlement-refused", "{waiting:?}");
+    ensure!(header(&waiting, "x-replication-attempt")? == "0", "{waiting:?}");
+    // Some brokers count from the first delivery on, others write a zero.
+    ensure!(waiting.headers.get("x-delivery-count").is_none_or(|count| count == "0"), "{waiting:?}");
+    let headers = waiting.headers.into_iter().collect();
+    let (message_id, content_type) = (waiting.message_id, waiting.content_type);
+    Ok(Outgoing { body: waiting.body.into(), message_id, content_type, headers, ..Outgoing::default() })
 }

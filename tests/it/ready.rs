@@ -9,9 +9,9 @@ use testbed::emulator::{FaultAction, FaultRule};
 use testbed::process::{Vhost, start_rabbitmq};
 use testbed::tcp_proxy::TcpProxy;
 
-use crate::support::rabbitmq::url_through;
+use crate::support::rabbitmq::{Operator, url_through};
 use crate::support::story::SITES;
-use crate::support::{Worker, World, eventually, run_once};
+use crate::support::{Worker, World, eventually, next_event, run_once};
 
 /// Writes settings with a ready file, and with the broker at another address.
 fn write_config(world: &World, broker_url: &str) -> Result<PathBuf> {
@@ -113,6 +113,25 @@ async fn a_worker_that_the_brokers_alarm_blocks_is_not_ready() -> Result<()> {
     becomes(false, &file, &worker).await?;
     ensure!(worker.log().contains("not ready reason=\"the broker blocks the connection"), "{}", worker.log());
     node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
+    becomes(true, &file, &worker).await?;
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_can_settle_nothing_is_not_ready() -> Result<()> {
+    let world = World::start().await?;
+    let file = write_config(&world, &world.vhost.amqp_url())?;
+    let worker = world.worker().await?;
+    becomes(true, &file, &worker).await?;
+    let operator = Operator::connect(&world.vhost).await?;
+    operator.unbind("replication.unrouted", "replication.unrouted", "").await?;
+    world.send_finished(&world.encoded_asset("movie").await?.id).await?;
+    becomes(false, &file, &worker).await?;
+    ensure!(worker.log().contains("not ready reason=\"the broker refuses what settles deliveries"), "{}", worker.log());
+
+    let mut events = world.events().await?;
+    next_event(&mut events).await.with_context(|| worker.log())?;
     becomes(true, &file, &worker).await?;
     assert_eq!(worker.terminate().await?, Some(0));
     Ok(())

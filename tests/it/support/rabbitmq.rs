@@ -85,6 +85,12 @@ impl Operator {
         Ok(())
     }
 
+    pub async fn unbind(&self, queue: &str, exchange: &str, key: &str) -> Result<()> {
+        let channel = self.0.create_channel().await?;
+        channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default()).await?;
+        Ok(())
+    }
+
     /// An exchange of that name with a queue that refuses everything after its first message.
     pub async fn declare_tiny_queue(&self, name: &str) -> Result<()> {
         let channel = self.0.create_channel().await?;
