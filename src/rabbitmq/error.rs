@@ -60,6 +60,13 @@ pub enum RabbitmqError {
         /// What is different, and what the broker says about it.
         differences: Vec<Finding>,
     },
+    /// Things of our topology do not exist, and are not ours to make (`rabbitmq.topology = "check"`).
+    #[error(
+        "the broker lacks what this worker cannot settle its deliveries without: {}; run `stream-replicator topology apply`, \
+         import an export of it, or set rabbitmq.topology = \"apply\"",
+        listed(.0)
+    )]
+    Missing(Vec<Finding>),
     /// The delivery's channel is gone, so that the broker has returned it to the queue.
     #[error("the delivery can no longer be settled; the broker delivers it again")]
     NotSettled,

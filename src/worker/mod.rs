@@ -12,6 +12,7 @@ mod letters;
 mod needed;
 mod outbox;
 mod shutdown;
+mod topology;
 
 pub use context::Context;
 pub use shutdown::{Shutdown, listen_for_signals};
@@ -24,8 +25,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::http::FullJitter;
-use crate::rabbitmq::{self, Deliveries, RabbitmqError, Session};
-use crate::settings::{RabbitmqSettings, TopologyMode};
+use crate::rabbitmq::{Deliveries, RabbitmqError, Session};
 
 /// Waits between tries to open a session.
 const RECONNECT: FullJitter =
@@ -54,7 +54,7 @@ pub enum Drained {
 /// 8. the log says how many jobs were done and how many messages went back;
 /// 9. the exit code says which it was.
 pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
-    let (mut failures, mut waits) = (0_u32, RECONNECT.build());
+    let (mut failures, mut missing_is_told, mut waits) = (0_u32, false, RECONNECT.build());
     let mut drained = Drained::Whole;
     let (stopping, health) = (shutdown.soft.clone(), context.health.clone());
     let at_once = tokio::spawn(async move {
@@ -69,7 +69,7 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
         match opened {
             Ok((session, deliveries)) => {
                 tracing::info!(concurrency = context.worker.concurrency, failed_tries = failures, "consuming");
-                failures = 0;
+                (failures, missing_is_told) = (0, false);
                 let opened = Instant::now();
                 drained = serve(&context, session, deliveries, shutdown).await;
                 // Waits begin anew only after a session that lasted: one that ends at once, again and again, as with a
@@ -79,9 +79,11 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
                 }
             }
             Err(error) => {
-                // The first failure and the recovery are worth a line, not every try.
+                // The first failure and the recovery are worth a line, not every try; so is what an operator has to make.
                 context.health.not_ready(&error.to_string());
-                if failures == 0 {
+                let is_missing = matches!(error, RabbitmqError::Missing(_));
+                if failures == 0 || (is_missing && !missing_is_told) {
+                    missing_is_told = is_missing;
                     tracing::error!(error = %error, "broker cannot be used; trying again until it can");
                 }
                 failures = failures.saturating_add(1);
@@ -98,32 +100,8 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
 }
 
 async fn open(context: &Context) -> Result<(Session, Deliveries), RabbitmqError> {
-    prepare_topology(&context.rabbitmq).await?;
+    topology::prepare(&context.rabbitmq, &context.topology).await?;
     Session::open(&context.rabbitmq, Some(context.worker.concurrency)).await
-}
-
-async fn prepare_topology(settings: &RabbitmqSettings) -> Result<(), RabbitmqError> {
-    match settings.topology {
-        TopologyMode::Apply => rabbitmq::apply(settings).await.map(drop),
-        TopologyMode::Check => {
-            let report = rabbitmq::check(settings).await?;
-            for missing in report.missing() {
-                tracing::warn!(%missing, "topology is not complete: set rabbitmq.topology = \"apply\" or declare it");
-            }
-            for (different, cause) in report.different() {
-                tracing::warn!(%different, cause, "topology is not what this worker would declare");
-            }
-            for queue in report.left_over() {
-                tracing::warn!(%queue, "holds messages of a migration that was cut short: run it again");
-            }
-            let not_compared: Vec<_> = report.not_permitted().map(ToString::to_string).collect();
-            if !not_compared.is_empty() {
-                let not_compared = not_compared.join(", ");
-                tracing::info!(not_compared, "this user has no permission to configure: what exists was not compared");
-            }
-            Ok(())
-        }
-    }
 }
 
 /// One session, from its first delivery to its end.

@@ -136,3 +136,29 @@ async fn a_worker_that_can_settle_nothing_is_not_ready() -> Result<()> {
     assert_eq!(worker.terminate().await?, Some(0));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_worker_that_only_checks_consumes_nothing_before_all_is_there_to_settle_with() -> Result<()> {
+    let world = World::start().await?;
+    let file = write_config(&world, &world.vhost.amqp_url())?;
+    assert_eq!(world.worker().await?.terminate().await?, Some(0), "has declared everything");
+    let operator = Operator::connect(&world.vhost).await?;
+    operator.delete_queue("replication.retry.1s").await?;
+    operator.delete_exchange("media.replication").await?;
+    world.change_config("[rabbitmq]", "[rabbitmq]\ntopology = 'check'")?;
+    let asset = world.encoded_asset("movie").await?;
+    world.send_finished(&asset.id).await?;
+    let worker = Worker::spawn(&world.config())?;
+    let missing = "settle its deliveries without: exchange media.replication; queue replication.retry.1s; run `stream";
+    worker.logs(missing).await?;
+    ensure!(!file.exists() && world.vhost.queue_depth("replication.work").await? == Some(1), "{}", worker.log());
+
+    let applied = run_once(&world.config(), &["topology", "apply"]).await?;
+    ensure!(applied.status.success(), "{applied:?}");
+    becomes(true, &file, &worker).await?;
+    let done = || async { Ok((worker.log().contains(" replicated ")).then_some(())) };
+    eventually("the replica", done).await.with_context(|| worker.log())?;
+    ensure!(worker.log().matches(missing).count() == 1, "told once: {}", worker.log());
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties, ExchangeKind};
 use stream_replicator::rabbitmq::{Deliveries, Delivery, Message};
@@ -75,6 +77,12 @@ impl Operator {
     pub async fn delete_queue(&self, queue: &str) -> Result<()> {
         let channel = self.0.create_channel().await?;
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+        Ok(())
+    }
+
+    pub async fn delete_exchange(&self, exchange: &str) -> Result<()> {
+        let channel = self.0.create_channel().await?;
+        channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await?;
         Ok(())
     }
 
