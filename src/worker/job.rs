@@ -72,11 +72,12 @@ async fn run_unguarded(
         Ok(Parsed::Ignored { reason, detail }) => return Ok(Product::Ignored { reason, detail }).into(),
         Err(failure) => return Err(failure).into(),
     };
+    let id = fallback_id(&incoming);
     let passage = if left(context, history).is_zero() {
         // Its last time: it fails as what it fails of, and gives back what it has left at the sites.
-        Ok(context.brakes.pass())
+        Ok(context.brakes.pass(&id))
     } else {
-        context.brakes.enter(needed::at_first(context, &request))
+        context.brakes.enter(&id, needed::at_first(context, &request))
     };
     let mut passage = match passage {
         Ok(passage) => passage,
@@ -91,7 +92,7 @@ async fn run_unguarded(
             Ok(product).into()
         }
         Ok(Err(failure)) => {
-            let put_off = passage.failed(&fallback_id(&incoming), &failure);
+            let put_off = passage.failed(&failure);
             Ended { result: Err(failure), put_off }
         }
         Err(Down(failure)) => Ended { result: Err(failure), put_off: true },
