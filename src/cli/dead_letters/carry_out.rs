@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,7 +15,7 @@ use super::chooser::Chooser;
 use super::mover::Mover;
 use super::plan::Plan;
 use super::summary::Summary;
-use super::{Failed, canary, look};
+use super::{Failed, canary, look, risk};
 use crate::cli::Exit;
 use crate::events::AuditRecord;
 use crate::rabbitmq::{DeadLog, HandingBack, LetterQueue, OutgoingWatch, Session, Topology};
@@ -26,16 +27,7 @@ pub async fn carry_out(settings: &RabbitmqSettings, plan: Plan) -> Result<Exit, 
     let topology = Topology::new(settings);
     let queue = LetterQueue::open(settings, &look::queue_name(settings, plan.filter.queue)).await?;
     let handing_back = queue.handing_back(&topology).await?;
-    if let HandingBack::Limited(cause) = &handing_back
-        && plan.filter.is_selective()
-        && !plan.force
-    {
-        return Err(Failed::Other(format!(
-            "the letters that are not meant would have to be given back, which counts as a delivery, and this queue has \
-             another delivery limit than ours, at which the broker drops them ({cause}): move everything with --all, go on \
-             with --force, or declare the queue anew with x-delivery-limit 1000000"
-        )));
-    }
+    let risky = if plan.force { None } else { risky_deliveries(&handing_back, plan.gives_back)? };
     let book = Book {
         run: Book::new_run(),
         who: plan.who.clone(),
@@ -63,7 +55,7 @@ pub async fn carry_out(settings: &RabbitmqSettings, plan: Plan) -> Result<Exit, 
         brake: &brake,
         deed: &plan.deed,
         rate: plan.rate,
-        handing_back,
+        risky,
         force: plan.force,
         bar: bar(plan.expected.len()),
         slot: Cell::default(),
@@ -78,6 +70,29 @@ pub async fn carry_out(settings: &RabbitmqSettings, plan: Plan) -> Result<Exit, 
     session.close().await;
     queue.close().await?;
     Ok(account(&plan, &book, &brake, &chooser, &moved, &gone))
+}
+
+/// Deliveries after which this run may not give a letter back.
+///
+/// # Errors
+/// Where the queue has a delivery limit at which the run could destroy letters.
+fn risky_deliveries(handing_back: &HandingBack, gives_back: bool) -> Result<Option<RangeInclusive<u64>>, Failed> {
+    let remedy = "or declare the queue anew with x-delivery-limit 1000000";
+    if let HandingBack::Limited(cause) = handing_back
+        && gives_back
+    {
+        return Err(Failed::Other(format!(
+            "the letters that are not meant would have to be given back, which counts as a delivery, and this queue has \
+             another delivery limit than ours, at which the broker drops them ({cause}): move everything with --all (letters \
+             that go in circles only with --force), go on with --force, {remedy}"
+        )));
+    }
+    risk::risky_deliveries(handing_back).map_err(|why| {
+        let text = format!(
+            "at its delivery limit the queue drops what is given back, and {why}: go on with --force, {remedy}"
+        );
+        Failed::Other(text)
+    })
 }
 
 /// A signal ends the run in good order: what is held goes back.

@@ -21,6 +21,7 @@ mod mover;
 mod plan;
 mod register;
 mod replay;
+mod risk;
 mod show;
 mod summary;
 mod table;

@@ -1,6 +1,7 @@
 //! Moves letters out of their queue: taken, stored where they go, acknowledged; recorded before and after.
 
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -13,16 +14,13 @@ use super::brake::Brake;
 use super::chooser::{Choice, Chooser};
 use super::deed::Deed;
 use super::summary::Summary;
-use crate::rabbitmq::{HandingBack, Held, LetterQueue, Message, PublishError, Publisher, RabbitmqError, Topology};
+use crate::rabbitmq::{Held, LetterQueue, Message, PublishError, Publisher, RabbitmqError, Topology};
 
 /// Letters that are on their way at the same time. Where the tool dies, no more of them are moved twice. The broker loses
 /// acknowledgements where more than 32 are under way ([`Held::ack`]).
 const WINDOW: usize = 30;
 /// How long a round may last: the broker ends channels that hold a delivery for long (30 min where nobody changed it).
 const ROUND: Duration = Duration::from_secs(300);
-/// Where nobody knows whether the queue has a delivery limit: RabbitMQ 4 has one of 20 by default. A letter that has passed
-/// it shows that there is none.
-const RISKY_DELIVERIES: std::ops::RangeInclusive<u64> = 10..=20;
 
 /// Everything that moving needs.
 pub struct Mover<'a> {
@@ -34,8 +32,9 @@ pub struct Mover<'a> {
     pub deed: &'a Deed,
     /// Letters a second; `None`: as fast as it goes.
     pub rate: Option<u32>,
-    pub handing_back: HandingBack,
-    /// Whether letters may be given back where that may destroy them.
+    /// Deliveries after which a letter may not be given back, as that may destroy it.
+    pub risky: Option<RangeInclusive<u64>>,
+    /// Whether to go on where a letter of this run has come back.
     pub force: bool,
     pub bar: ProgressBar,
     /// When the next letter may be sent.
@@ -114,8 +113,7 @@ impl Mover<'_> {
                 Choice::CameBack if !self.force => self.brake.stop("a letter of this run has come back"),
                 Choice::CameBack | Choice::Leave => {}
             }
-            let worn = RISKY_DELIVERIES.contains(&held.deliveries()) && self.handing_back != HandingBack::Safe;
-            if worn && !self.force {
+            if self.is_worn(&held) {
                 self.brake.stop(
                     "a letter was given back many times already, and this queue may have a delivery limit at which the \
                      broker drops it: move everything with --all, or go on with --force",
@@ -155,6 +153,10 @@ impl Mover<'_> {
         moved.append(&mut gone);
     }
 
+    fn is_worn(&self, held: &Held) -> bool {
+        self.risky.as_ref().is_some_and(|risky| risky.contains(&held.deliveries()))
+    }
+
     /// When the next letter may be sent; time that was lost is not made up for.
     fn next_slot(&self) -> Instant {
         let now = Instant::now();
@@ -168,7 +170,8 @@ impl Mover<'_> {
     async fn move_one(&self, chosen: Chosen, slot: Instant) -> Fate {
         tokio::select! {
             biased;
-            () = self.brake.wait() => return Fate::Back(chosen, None),
+            // What may not be given back any more is safest where it goes.
+            () = self.brake.wait(), if !self.is_worn(&chosen.held) => return Fate::Back(chosen, None),
             () = sleep_until(slot) => {}
         }
         let Chosen { held, summary } = chosen;

@@ -51,6 +51,8 @@ pub struct Plan {
     /// Most letters to move.
     pub limit: usize,
     pub force: bool,
+    /// Whether letters are known that would have to be given back, as they are not meant.
+    pub gives_back: bool,
     /// Whether letters that go in circles are moved, too.
     pub circling_too: bool,
     pub who: String,
@@ -99,6 +101,7 @@ pub async fn plan(
         );
         entries.retain(|entry| !is_circling(entry));
     }
+    let gives_back = filter.is_selective() || (!circling.is_empty() && !circling_too);
     let limit = arguments.limit.unwrap_or(usize::MAX);
     let matching = entries.len();
     entries.truncate(limit);
@@ -109,11 +112,7 @@ pub async fn plan(
         eprintln!("no letter fits");
         return Ok(Planned::End(Exit::Nothing));
     }
-    let verb = match deed {
-        Deed::Replay => "replay",
-        Deed::Discard => "discard",
-        Deed::Edit { .. } => "replace",
-    };
+    let verb = verb(&deed);
     let number = if entries.len() == 1 { "1 letter".to_owned() } else { format!("{} letters", entries.len()) };
     if arguments.dry_run {
         show(&entries, register, &filter, arguments.json);
@@ -132,6 +131,7 @@ pub async fn plan(
         deed,
         limit,
         force: arguments.force,
+        gives_back,
         circling_too,
         who: arguments.who.unwrap_or_else(book::caller),
         json: arguments.json,
@@ -144,6 +144,14 @@ pub async fn plan(
         unsure,
         filter,
     })))
+}
+
+fn verb(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Replay => "replay",
+        Deed::Discard => "discard",
+        Deed::Edit { .. } => "replace",
+    }
 }
 
 fn is_circling(entry: &Entry) -> bool {

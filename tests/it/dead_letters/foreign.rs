@@ -5,7 +5,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties, ExchangeKind};
 
-use super::desk::{Desk, counted, ids, letters};
+use super::desk::{Desk, counted, ids, letter, letters};
 
 /// Their own declaration of what we read: the queue's delivery limit, and the kind of the log; `None`: there is none.
 async fn declare(desk: &Desk, limit: Option<i64>, log: Option<&str>) -> Result<()> {
@@ -75,7 +75,7 @@ async fn what_is_no_stream_is_not_read_as_one() -> Result<()> {
 #[tokio::test]
 async fn letters_are_not_given_back_to_a_queue_that_would_drop_them() -> Result<()> {
     let desk = Desk::bare().await?;
-    declare(&desk, Some(3), Some("stream")).await?;
+    declare(&desk, Some(4), Some("stream")).await?;
     desk.set_aside(letters("x", 4, "permanent", "x")).await?;
     desk.set_aside(letters("y", 4, "permanent", "y")).await?;
     assert_eq!(desk.listed("").await?.len(), 8, "looking is safe");
@@ -85,6 +85,26 @@ async fn letters_are_not_given_back_to_a_queue_that_would_drop_them() -> Result<
     assert_eq!(desk.depth("replication.dead").await?, 8);
     desk.print("replay --all --yes").await?;
     assert_eq!(desk.drain("replication.work").await?.len(), 8);
+
+    // One that goes in circles would have to be given back.
+    let mut circling = letter("c", "permanent", "c");
+    circling.headers.push(("x-replication-replays".to_owned(), "3".to_owned()));
+    desk.set_aside(vec![circling]).await?;
+    desk.set_aside(letters("z", 2, "permanent", "z")).await?;
+    refused(&desk, "replay --all --yes", "delivery limit").await?;
+    assert_eq!(desk.depth("replication.dead").await?, 3);
+    assert_eq!(desk.json("replay --all --force --yes").await?["moved"], 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limit_that_leaves_no_room_for_a_stopped_run_needs_force() -> Result<()> {
+    let desk = Desk::bare().await?;
+    declare(&desk, Some(3), Some("stream")).await?;
+    desk.set_aside(letters("x", 4, "permanent", "x")).await?;
+    refused(&desk, "replay --all --yes", "delivery limit of 3 leaves no room").await?;
+    assert_eq!(desk.depth("replication.dead").await?, 4);
+    assert_eq!(desk.json("replay --all --force --yes").await?["moved"], 4);
     Ok(())
 }
 
