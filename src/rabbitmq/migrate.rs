@@ -39,7 +39,10 @@ pub enum MigrateError {
         known: Vec<String>,
     },
     /// Somebody consumes it, and would lose what it has not acknowledged yet.
-    #[error("queue {queue} has {consumers} consumers: stop the workers first")]
+    #[error(
+        "queue {queue} has {consumers} consumers: stop the workers first, and end every dead-letters command (the letters that \
+         one holds are not noticed)"
+    )]
     InUse {
         /// The queue.
         queue: String,

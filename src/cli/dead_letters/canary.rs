@@ -14,7 +14,7 @@ const REPLICATED: &str = "media.asset.replicated.v1";
 /// Ids of AMS v2 assets; a letter about anything else may become events about any asset.
 const ASSET: &str = "nb:cid:";
 
-/// Waits until every canary is announced as replicated.
+/// Waits until every canary was announced as replicated at least once.
 ///
 /// # Errors
 /// Says what happened instead: one came back, the run was stopped, or nothing was heard in time.

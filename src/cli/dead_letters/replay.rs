@@ -18,7 +18,7 @@ pub struct ReplayArguments {
     /// At most so many letters a second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Send so many first, and the others only when all of these were replicated
+    /// Send so many first, and the others only when each of these was replicated at least once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     canary: Option<u32>,
     /// How long to wait for what becomes of the canaries, in seconds

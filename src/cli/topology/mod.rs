@@ -33,7 +33,8 @@ pub enum TopologyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make a queue anew that is different, and carry its messages over; stop the workers first
+    /// Make a queue anew that is different, and carry its messages over; stop the workers first, and end running dead-letters
+    /// commands, whose letters are not noticed
     Migrate {
         /// The queue, such as replication.work
         queue: String,
