@@ -66,6 +66,7 @@ async fn ensure_stored_once(world: &World, worker: &Worker, asset_id: &str) -> R
     let letter = world.take(TIER).await.with_context(|| worker.log())?;
     ensure!(letter.json()?["data"]["asset"]["id"] == asset_id, "{letter:?}");
     ensure!(header(&letter, "x-replication-attempt")? == "1", "{letter:?}");
+    ensure!(header(&letter, "x-replication-slice")? != "0", "handed back instead of sent round: {letter:?}");
     ensure!(!letter.headers.contains_key("x-delivery-count"), "{letter:?}");
     let settled = || async { Ok((world.vhost.queue_depth("replication.work").await? == Some(0)).then_some(())) };
     eventually("an empty work queue", settled).await?;
