@@ -89,8 +89,9 @@ impl Budget {
     /// That the job goes on in its next slice, which needs no wait; or that its time is over.
     #[must_use]
     pub fn spent(&self, doing: &str) -> Failure {
-        let then =
-            if self.is_last() { "the job's time is over" } else { "the slice is over, the rest is for the next one" };
+        // What was begun in time may have ended after it.
+        let is_over = self.is_last() || self.given_up_at.is_some_and(|end| Instant::now() >= end);
+        let then = if is_over { "the job's time is over" } else { "the slice is over, the rest is for the next one" };
         Failure::needs_more_time("slice-spent", format!("{doing}: {then}"), Duration::ZERO)
     }
 

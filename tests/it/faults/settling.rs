@@ -34,6 +34,8 @@ async fn killed_after_its_event(hold: impl Fn(&Scene, usize, usize), is_confirme
     scene.worker.kill_in_place().await?;
     // What the network held up never arrives.
     scene.proxy.reset();
+    let are_gone = || async { Ok((scene.proxy.open() == 0).then_some(())) };
+    eventually("the end of its connections", are_gone).await?;
     scene.proxy.heal();
     scene.worker = scene.world.worker().await?;
     scene.ledger.settle(&scene.world, LIMIT).await?;
