@@ -1,6 +1,7 @@
 //! A small AMQP client: the encoder that publishes, the subscriber that listens, the operator who looks into a queue.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -11,6 +12,10 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
+use tokio::time::timeout;
+
+/// How long a broker may take to greet and to open a channel.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
 /// A connection with one channel.
 #[derive(Debug)]
@@ -63,13 +68,17 @@ impl Amqp {
     /// Connects with publisher confirms on.
     ///
     /// # Errors
-    /// When the broker cannot be reached or refuses.
+    /// When the broker cannot be reached, refuses, or does not answer in time: lapin waits for ever for one that dies while it
+    /// is greeted.
     pub async fn connect(url: &str) -> Result<Self> {
-        let connection =
-            Connection::connect(url, ConnectionProperties::default()).await.context("cannot connect to the broker")?;
-        let channel = connection.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Self { channel, _connection: connection })
+        let connected = async {
+            let connection = Connection::connect(url, ConnectionProperties::default()).await;
+            let connection = connection.context("cannot connect to the broker")?;
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok(Self { channel, _connection: connection })
+        };
+        timeout(CONNECT_LIMIT, connected).await.context("the broker does not answer")?
     }
 
     /// Publishes, and waits until the broker has stored it in at least one queue.
