@@ -160,6 +160,11 @@ impl Failure {
         self
     }
 
+    /// Says that the message is given up for its age, whatever the failure would otherwise have become.
+    pub fn expire(&mut self) {
+        self.message = format!("{}; the job's time is over", self.message).into_boxed_str();
+    }
+
     /// Says that a part of the site seems to be down: an adapter's word about answers that have nothing to do with what was
     /// asked. Only a transient failure takes it.
     #[must_use]

@@ -86,13 +86,10 @@ impl Budget {
         self.ends.is_some_and(|ends| Instant::now() >= ends)
     }
 
-    /// That the job goes on in its next slice, which needs no wait; or that its time is over.
+    /// That the job goes on in its next slice, which needs no wait.
     #[must_use]
     pub fn spent(&self, doing: &str) -> Failure {
-        // What was begun in time may have ended after it.
-        let is_over = self.is_last() || self.given_up_at.is_some_and(|end| Instant::now() >= end);
-        let then = if is_over { "the job's time is over" } else { "the slice is over, the rest is for the next one" };
-        Failure::needs_more_time("slice-spent", format!("{doing}: {then}"), Duration::ZERO)
+        Failure::needs_more_time("slice-spent", format!("{doing}: the slice is over"), Duration::ZERO)
     }
 
     /// Does `work` for each item, for `at_once` of them at a time. None begins after the slice's end, but for the first

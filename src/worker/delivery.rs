@@ -17,7 +17,7 @@ use super::job::{self, Ended, Product};
 use super::letters::{self, Letter, Used};
 use super::outbox::Outbox;
 use crate::events::{OutgoingEvent, encode_job, encode_replicated};
-use crate::failure::{Failure, Settlement};
+use crate::failure::{DeadLetterClass, Failure, Settlement};
 use crate::model::{Replicated, SiteName};
 use crate::rabbitmq::{Delivery, Publisher};
 use crate::replication::Progress;
@@ -55,24 +55,21 @@ async fn handle_in_span(
 ) {
     let progress = Progress::default();
     let hold = Hold::begin(Duration::from_secs(context.worker.max_hold_seconds));
-    let run = async {
-        let turn = context.isolation.turn(&delivery).await;
-        let run = job::run(context, &delivery.message, history, &progress, &hold).await;
-        drop(turn);
-        if run.put_off {
-            context.brakes.pace().await;
-        }
-        Some(run)
-    };
-    let run = tokio::select! {
+    let running = run_in_turn(context, &delivery, history, &progress, &hold);
+    let mut run = tokio::select! {
         biased;
         () = ended.cancelled() => None,
         () = hard.cancelled() => None,
         failure = hold.job_is_over() => Some(Err(failure).into()),
-        run = run => run,
+        run = running => Some(run),
     };
     let ran = Instant::now();
     let settlement = decide(outcome(run.as_ref()), circumstances(context, history));
+    if let (Settlement::DeadLetter(DeadLetterClass::Expired), Some(Ended { result: Err(failure), .. })) =
+        (settlement, &mut run)
+    {
+        failure.expire();
+    }
     let letters = letters_for(context, &delivery, &history.with(progress.count()), run.as_ref(), settlement);
     let outbox = Outbox { publisher, refusals: &context.refusals, ended, hard };
     let mut went_round = false;
@@ -108,6 +105,23 @@ async fn handle_in_span(
             tracing::warn!(error = %error, "not acknowledged; it will be delivered again, which does no harm")
         }
     }
+}
+
+/// Runs the job, alone where that must be; what is put off for an outage waits for its turn to go round.
+async fn run_in_turn(
+    context: &Context,
+    delivery: &Delivery,
+    history: &History,
+    progress: &Progress,
+    hold: &Hold,
+) -> Ended {
+    let turn = context.isolation.turn(delivery).await;
+    let run = job::run(context, &delivery.message, history, progress, hold).await;
+    drop(turn);
+    if run.put_off {
+        context.brakes.pace().await;
+    }
+    run
 }
 
 fn outcome(run: Option<&Ended>) -> Outcome {
