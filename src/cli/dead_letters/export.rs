@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failed;
-use super::filter::Filter;
+use super::look::LookArguments;
 use super::register::Register;
 use super::show::to_json;
 use crate::cli::Exit;
@@ -19,13 +19,10 @@ use crate::settings::RabbitmqSettings;
 #[derive(Debug, Args)]
 pub struct ExportArguments {
     #[command(flatten)]
-    filter: Filter,
+    look: LookArguments,
     /// Only the newest so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Also letters that were replayed, edited or discarded since
-    #[arg(long)]
-    all: bool,
     /// Write to a new file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -34,8 +31,8 @@ pub struct ExportArguments {
 /// Reads the log twice, so that no more than one body is held at a time: which letters are open is known only at its end.
 pub async fn export(settings: &RabbitmqSettings, arguments: ExportArguments) -> Result<Exit, Failed> {
     let register = Register::load(settings).await?;
-    let filter = arguments.filter.resolve(&register)?;
-    let mut entries = filter.select(&register, arguments.all);
+    let filter = arguments.look.filter.resolve(&register)?;
+    let mut entries = filter.select(&register, arguments.look.all);
     entries.drain(..entries.len().saturating_sub(arguments.limit.unwrap_or(usize::MAX)));
     if entries.is_empty() {
         eprintln!("no letters");

@@ -7,10 +7,9 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::Failed;
-use super::filter::Filter;
 use super::list::when;
-use super::look;
-use super::register::{Entry, Register};
+use super::look::{self, LookArguments};
+use super::register::Entry;
 use super::table::{self, Cell};
 use crate::cli::Exit;
 use crate::events::format_time;
@@ -20,13 +19,10 @@ use crate::settings::RabbitmqSettings;
 #[derive(Debug, Args)]
 pub struct GroupsArguments {
     #[command(flatten)]
-    filter: Filter,
+    look: LookArguments,
     /// Only the largest so many groups
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Also letters that were replayed, edited or discarded since
-    #[arg(long)]
-    all: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -45,10 +41,9 @@ struct Group<'a> {
 
 /// Groups letters from the log.
 pub async fn groups(settings: &RabbitmqSettings, arguments: GroupsArguments) -> Result<Exit, Failed> {
-    let (register, depth) = tokio::join!(Register::load(settings), look::depth(settings, arguments.filter.queue));
-    let (register, depth) = (register?, depth?);
-    let filter = arguments.filter.resolve(&register)?;
-    let entries = filter.select(&register, arguments.all);
+    let (register, depth) = look::look(settings, &arguments.look).await?;
+    let filter = arguments.look.filter.resolve(&register)?;
+    let entries = filter.select(&register, arguments.look.all);
     let mut groups = grouped(&entries);
     let (letters, all) = (entries.len(), groups.len());
     groups.truncate(arguments.limit.unwrap_or(usize::MAX));

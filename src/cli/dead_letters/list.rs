@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::filter::Filter;
-use super::register::{Entry, Register, State};
+use super::Failed;
+use super::look::{self, LookArguments};
+use super::register::{Entry, State};
 use super::table::{self, Cell};
-use super::{Failed, look};
 use crate::cli::Exit;
 use crate::settings::RabbitmqSettings;
 
@@ -21,13 +21,10 @@ const SHORT_ID: usize = 8;
 #[derive(Debug, Args)]
 pub struct ListArguments {
     #[command(flatten)]
-    filter: Filter,
+    look: LookArguments,
     /// Only the newest so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Also letters that were replayed, edited or discarded since, with a mark
-    #[arg(long)]
-    all: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -35,10 +32,9 @@ pub struct ListArguments {
 
 /// Lists letters from the log.
 pub async fn list(settings: &RabbitmqSettings, arguments: ListArguments) -> Result<Exit, Failed> {
-    let (register, depth) = tokio::join!(Register::load(settings), look::depth(settings, arguments.filter.queue));
-    let (register, depth) = (register?, depth?);
-    let filter = arguments.filter.resolve(&register)?;
-    let mut entries = filter.select(&register, arguments.all);
+    let (register, depth) = look::look(settings, &arguments.look).await?;
+    let filter = arguments.look.filter.resolve(&register)?;
+    let mut entries = filter.select(&register, arguments.look.all);
     let matching = entries.len();
     if let Some(limit) = arguments.limit {
         entries.drain(..matching.saturating_sub(limit));
@@ -51,7 +47,7 @@ pub async fn list(settings: &RabbitmqSettings, arguments: ListArguments) -> Resu
         return Ok(Exit::Done);
     }
     if !entries.is_empty() {
-        say!("{}\n", table(&entries, &register.of(filter.queue), arguments.all));
+        say!("{}\n", table(&entries, &register.of(filter.queue), arguments.look.all));
     }
     say!("{}", counted(&entries, matching));
     look::tell_difference(&register, filter.queue, depth);

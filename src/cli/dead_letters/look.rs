@@ -1,9 +1,29 @@
 //! Compares what the log knows with what the queue holds, without touching either.
 
+use clap::Args;
+
+use super::filter::Filter;
 use super::register::Register;
 use super::summary::Shelf;
 use crate::rabbitmq::{LetterQueue, RabbitmqError, Topology};
 use crate::settings::RabbitmqSettings;
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct LookArguments {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Also letters that were replayed, edited or discarded since
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What the log knows, and how many letters are ready in the queue that was asked for.
+pub async fn look(settings: &RabbitmqSettings, arguments: &LookArguments) -> Result<(Register, u32), RabbitmqError> {
+    let (register, depth) = tokio::join!(Register::load(settings), depth(settings, arguments.filter.queue));
+    // Where both are missing, the log is the better explanation.
+    Ok((register?, depth?))
+}
 
 /// The queue's own name.
 pub fn queue_name(settings: &RabbitmqSettings, shelf: Shelf) -> String {
