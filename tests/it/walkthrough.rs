@@ -47,7 +47,7 @@ fn planted_gaps_are_found() {
     plant("tests/it/main.rs", "mod room;\nmod support;\n");
     plant(
         "tests/it/room.rs",
-        "mod inner;\n#[test]\nfn there() {}\nfn helper() {}\n#[test]\n#[ignore]\nfn skipped() {}\n",
+        "mod inner;\n#[test]\nfn there() {}\nfn helper() {}\n#[test]\n#[cfg(any())]\nfn skipped() {}\n",
     );
     plant("tests/it/room/inner.rs", "#[tokio::test]\n#[cfg(unix)]\nasync fn deep() {}\n");
     plant("tests/it/room/orphan.rs", "#[test]\nfn nobody_runs_me() {}\n");
@@ -78,6 +78,11 @@ pub fn problems(root: &Path, contract: &str, tests: &[&str]) -> Vec<String> {
     tests.iter().filter(|test| !is_test(root, test)).map(|test| format!("'{contract}': no test {test}")).collect()
 }
 
+/// What makes a function a test.
+const TESTS: &[&str] = &["#[test]", "#[tokio::test"];
+/// What else a test may carry: with any other attribute it might not be run.
+const HARMLESS: &[&str] = &["#[cfg(unix)]", "#[expect("];
+
 /// Whether the file of that module is part of a crate and has a function of that name that is run as a test.
 fn is_test(root: &Path, test: &str) -> bool {
     let Some((module, name)) = test.rsplit_once("::") else { return false };
@@ -92,8 +97,8 @@ fn is_test(root: &Path, test: &str) -> bool {
     let at = lines.iter().position(|line| starts.iter().any(|start| line.starts_with(start)));
     let attributes = lines[..at.unwrap_or_default()].iter().rev().take_while(|line| line.starts_with("#["));
     let attributes: Vec<_> = attributes.collect();
-    let is = |wanted: &str| attributes.iter().any(|line| line.starts_with(wanted));
-    (is("#[test]") || is("#[tokio::test")) && !is("#[ignore")
+    let is = |line: &str, wanted: &[&str]| wanted.iter().any(|wanted| line.starts_with(wanted));
+    attributes.iter().any(|line| is(line, TESTS)) && attributes.iter().all(|line| is(line, TESTS) || is(line, HARMLESS))
 }
 
 /// The file of a module that every module above it declares.
