@@ -57,6 +57,7 @@ async fn a_node_keeps_its_messages_over_kill_and_stop() -> Result<()> {
     let node = RabbitMq::start(RabbitOptions { consumer_timeout_ms: Some(10_000), ..RabbitOptions::default() }).await?;
     let vhost = Vhost::create(&node).await?;
     publish_one(&vhost.amqp_url(), "work").await?;
+    node.sync_declarations().await?;
     let pid = node.pid();
     node.kill();
     ensure!(node.pid().is_none() && !pid.is_some_and(is_running));

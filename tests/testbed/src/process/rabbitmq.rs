@@ -77,9 +77,22 @@ impl RabbitMq {
         lock(&self.node).pid()
     }
 
-    /// Ends the node at once (SIGKILL), as a power cut would; its data stay.
+    /// Ends the node at once (SIGKILL), as a power cut would; its data stay, but for what it was told to declare in the last
+    /// two seconds or so: see [`Self::sync_declarations`].
     pub fn kill(&self) {
         lock(&self.node).kill();
+    }
+
+    /// Waits until all users, virtual hosts, queues and bindings that were declared so far would outlive a [`Self::kill`].
+    ///
+    /// A broker confirms a declaration when Mnesia has it in its transaction log, which is not always on disk by then:
+    /// 3.10.8, killed at once, had forgotten a durable queue and the confirmed message in it in 2 of 40 tries. See
+    /// `mnesia:sync_log/0` in the Erlang documentation.
+    ///
+    /// # Errors
+    /// When the node cannot be asked.
+    pub async fn sync_declarations(&self) -> Result<()> {
+        self.ctl(&["eval", "catch mnesia:sync_log()."]).await.map(drop)
     }
 
     /// Ends the node in good order (SIGTERM); its data stay.
