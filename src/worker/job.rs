@@ -84,7 +84,8 @@ async fn run_unguarded(
         Err(failure) => return Ended { result: Err(failure), put_off: true },
     };
     let run = Run { context, history, progress, hold };
-    match run.request(&request, &mut passage).await {
+    // Boxed: it is large, and every delivery, be it usable or not, would make room for it and be moved with it.
+    match Box::pin(run.request(&request, &mut passage)).await {
         Ok(Ok(product)) => {
             if matches!(product, Product::Replica(_)) {
                 passage.succeeded();
