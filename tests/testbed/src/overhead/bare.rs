@@ -1,6 +1,6 @@
 //! The least that anybody must do for each message: consume, publish, wait for the confirm, acknowledge; with lapin alone.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
@@ -46,10 +46,12 @@ impl Loop {
         Ok(Self { consuming, publishing, task })
     }
 
-    pub(super) async fn end(self) -> Result<()> {
+    /// Ends both connections. The channels are closing on their own, with which lapin's own closing does not get on.
+    pub(super) async fn end(self) {
         self.task.abort();
-        self.consuming.close(200, "done".into()).await?;
-        self.publishing.close(200, "done".into()).await.context("the loop does not end")
+        for connection in [self.consuming, self.publishing] {
+            let _ = connection.close(200, "done".into()).await;
+        }
     }
 }
 
