@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use testbed::tcp_proxy::TcpProxy;
 
 use super::desk::{Desk, counted, letters};
-use crate::support::{DEADLINE, Worker};
+use crate::support::{DEADLINE, Worker, eventually};
 
 /// How many letters a killed run may have moved without having let go of them.
 const WINDOW: usize = 30;
@@ -125,5 +125,43 @@ async fn two_replays_at_once_move_every_letter_once() -> Result<()> {
     all.extend(desk.drain("replication.dead").await?);
     let all = counted(&all);
     assert!(all.len() == 400 && all.values().all(|&count| count == 1), "lost or moved twice: {all:?}");
+    Ok(())
+}
+
+/// What was discarded is gone and recorded; the rest lies where it lay, and a replay takes all of it, also what the killed
+/// run had begun.
+#[tokio::test]
+async fn a_discard_that_is_killed_leaves_the_rest_to_a_replay() -> Result<()> {
+    let desk = Desk::set_up().await?;
+    let wire = TcpProxy::before_port(desk.vhost.broker().amqp_port()).await?;
+    let (user, password, name) = (desk.vhost.user(), desk.vhost.password(), desk.vhost.name());
+    desk.write_config(&format!("amqp://{user}:{password}@127.0.0.1:{}/{name}", wire.port()))?;
+    desk.set_aside(letters("x", LETTERS, "permanent", "other")).await?;
+    let words = ["dead-letters", "discard", "--all", "--yes", "--reason", "a story"];
+    let run = Worker::spawn_command(&desk.config(), &words)?;
+    while desk.depth("replication.dead").await? as usize > LETTERS - 2 * WINDOW {}
+    wire.slow_down(SLOW);
+    run.kill().await?;
+    wire.reset();
+    wire.heal();
+
+    // The broker may need a moment to take back what the killed run held.
+    let listed = eventually("the rest to be replayed", || async {
+        let replay = desk.run("replay --all --yes").await?;
+        ensure!([Some(0), Some(2)].contains(&replay.status.code()), "{replay:?}");
+        let document = desk.json("list --all").await?;
+        let letters = document["letters"].as_array().context("no letters")?.clone();
+        Ok(letters.iter().all(|letter| letter["state"] != "open").then_some(letters))
+    })
+    .await?;
+    assert_eq!((listed.len(), desk.depth("replication.dead").await?), (LETTERS, 0));
+    let replayed = counted(&desk.drain("replication.work").await?);
+    assert!(replayed.values().all(|&count| count == 1), "moved twice: {replayed:?}");
+    ensure!(replayed.len() >= WINDOW / 2, "the kill came after the last letters: {}", replayed.len());
+    for letter in listed {
+        let (id, state) = (letter["id"].as_str().unwrap_or_default(), letter["state"].as_str());
+        let expected: &[_] = if replayed.contains_key(id) { &["replayed"] } else { &["discarded", "unsure"] };
+        assert!(state.is_some_and(|state| expected.contains(&state)), "{id} is {state:?}, not {expected:?}");
+    }
     Ok(())
 }

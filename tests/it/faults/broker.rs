@@ -1,5 +1,7 @@
 //! The broker stops, dies, starves or is slow to come back, while jobs are under way and more work comes.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use testbed::amqp::Amqp;
 use testbed::process::{RabbitMq, RabbitOptions, start_rabbitmq};
@@ -42,9 +44,21 @@ async fn a_broker_that_is_stopped_and_one_that_is_killed() -> Result<()> {
     scene.finish().await
 }
 
-/// It blocks those who publish: events wait, nothing is given up, and all goes on when the alarm is over.
 #[tokio::test]
 async fn a_memory_alarm_while_events_are_published() -> Result<()> {
+    // Longer than a call may take.
+    memory_alarm(Duration::from_secs(7)).await
+}
+
+mod long {
+    #[tokio::test]
+    async fn a_memory_alarm_of_half_a_minute_while_events_are_published() -> anyhow::Result<()> {
+        super::memory_alarm(std::time::Duration::from_secs(30)).await
+    }
+}
+
+/// It blocks those who publish: events wait, nothing is given up, and all goes on when the alarm is over.
+async fn memory_alarm(lasts: Duration) -> Result<()> {
     let broker = start_rabbitmq().await?;
     let mut scene = Scene::begin_in(World::at_broker(&broker).await?, "").await?;
     scene.send_and_hold().await?;
@@ -52,10 +66,10 @@ async fn a_memory_alarm_while_events_are_published() -> Result<()> {
     scene.release();
     // The alarm shows to a connection when it publishes.
     scene.logs_times("broker blocks the connection", 1).await?;
-    // Longer than a call may take: three jobs wait for the confirms of their events.
+    // Three jobs wait for the confirms of their events.
     let replicas = || async { Ok((scene.world.site("east").assets().len() == 3).then_some(())) };
     eventually("three replicas", replicas).await.with_context(|| scene.worker.log())?;
-    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+    tokio::time::sleep(lasts).await;
     assert!(!scene.worker.log().contains(ENDED), "{}", scene.worker.log());
     broker.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
     scene.logs_times("broker unblocked the connection", 1).await?;

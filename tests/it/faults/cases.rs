@@ -40,6 +40,7 @@ const ROWS: &[Row] = &[
         "memory alarm in mid-publish",
         &[
             "faults::broker::a_memory_alarm_while_events_are_published",
+            "faults::broker::long::a_memory_alarm_of_half_a_minute_while_events_are_published",
             "rabbitmq::an_alarm_delays_a_publish_and_ends_the_session_when_it_lasts",
         ],
     ),
@@ -103,6 +104,7 @@ const ROWS: &[Row] = &[
     ("thirty listings lose nothing", &["dead_letters::looking::listings_leave_all_letters_in_their_order"]),
     ("a replay is killed again and again", &["dead_letters::safety::a_replay_that_is_killed_loses_nothing"]),
     ("a replay of what still fails", &["dead_letters::moving::a_replay_of_what_still_fails_ends_by_itself"]),
+    ("a discard is killed", &["dead_letters::safety::a_discard_that_is_killed_leaves_the_rest_to_a_replay"]),
     ("two replays at once", &["dead_letters::safety::two_replays_at_once_move_every_letter_once"]),
     ("all of it at random", &["faults::randomised::five_hundred_messages_in_a_world_that_fails"]),
 ];
