@@ -94,13 +94,15 @@ pub struct Failure {
     pub site: Option<SiteName>,
     /// The part of that site which answers nobody as it seems, where the failure is not this asset's alone.
     pub part: Option<Part>,
+    /// The service has more to do than it may: fewer requests at once would help.
+    pub is_throttled: bool,
     source: Option<Source>,
 }
 
 impl Failure {
     fn new(kind: FailureKind, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into().into_boxed_str();
-        Self { kind, code, message, hint: None, step: None, site: None, part: None, source: None }
+        Self { kind, code, message, hint: None, step: None, site: None, part: None, is_throttled: false, source: None }
     }
 
     /// The message is unusable.
@@ -172,6 +174,13 @@ impl Failure {
         if self.is_transient() {
             self.part = Some(part);
         }
+        self
+    }
+
+    /// Says that the service wants fewer requests at once.
+    #[must_use]
+    pub fn throttled(mut self, is_throttled: bool) -> Self {
+        self.is_throttled = is_throttled;
         self
     }
 

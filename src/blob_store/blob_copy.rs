@@ -1,5 +1,6 @@
 //! One blob on its way to a replica: where it comes from, where it goes, and how far the last copy onto it is.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use azure_storage_blob::models::{BlobClientGetPropertiesResultHeaders, CopyStatus};
@@ -51,6 +52,13 @@ impl CopyState {
     }
 }
 
+impl<'a> BlobCopy<'a> {
+    /// One that needs nothing to be known.
+    pub(super) fn of(target: &'a Container, source: &'a Container, blob: &'a Blob) -> Self {
+        Self { target, source, blob, options: CopyOptions::default() }
+    }
+}
+
 impl BlobCopy<'_> {
     /// `None` when there is no such blob.
     pub(super) async fn look(&self) -> Result<Option<CopyState>, Failure> {
@@ -79,6 +87,28 @@ impl BlobCopy<'_> {
 
     pub(super) fn source_url(&self) -> azure_core::Result<String> {
         Ok(self.source.url(Grant::Read(&self.blob.name))?.into())
+    }
+
+    /// Any metadata in a request replaces all of the source's, so all of it is sent, and the source's version with it.
+    pub(super) fn metadata(&self) -> HashMap<String, String> {
+        let ours = (METADATA_SOURCE_ETAG.to_owned(), self.blob.etag.clone());
+        self.blob.metadata.clone().into_iter().chain([ours]).collect()
+    }
+
+    /// What a refusal has become, `part` of the copy being under way.
+    pub(super) fn failure(&self, refusal: &Refusal, part: &str) -> Failure {
+        let doing = if part.is_empty() { self.doing() } else { format!("{}: {part}", self.doing()) };
+        self.at_its_site(refusal.failure(&doing))
+    }
+
+    /// The failure, at the site where it is to be mended.
+    pub(super) fn at_its_site(&self, failure: Failure) -> Failure {
+        match failure.code {
+            "source-denied" | "source-gone" | "source-busy" | "source-changed" => {
+                failure.at_site(&self.source.account.site)
+            }
+            _ => failure.at_site(&self.target.account.site),
+        }
     }
 
     pub(super) fn doing(&self) -> String {

@@ -92,6 +92,7 @@ impl Answer {
         if self.is_about_copy_source() {
             return self.copy_source_failure(told);
         }
+        let is_throttled = matches!(self.status, 429 | 503) || self.code == "OperationTimedOut";
         let failure = match (self.status, self.code.as_str()) {
             (408 | 429 | 500 | 502 | 503 | 504, _) => Failure::transient("storage-busy", told).of_part(Part::Storage),
             (401 | 403, _) => Failure::permanent("storage-denied", told).with_hint(denied_hint(&self.code)),
@@ -107,7 +108,7 @@ impl Answer {
             (412, _) => Failure::transient("source-changed", format!("{told}: the source changed during the copy")),
             _ => Failure::permanent("storage-refused", told),
         };
-        failure.with_retry_after(self.retry_after)
+        failure.with_retry_after(self.retry_after).throttled(is_throttled)
     }
 
     /// The one code `CannotVerifyCopySource` stands for everything that the source's side may answer.
@@ -122,7 +123,8 @@ impl Answer {
             408 | 429 | 500.. => Failure::transient("source-busy", told).of_part(Part::Storage),
             _ => Failure::permanent("storage-refused", told),
         };
-        failure.with_retry_after(self.retry_after)
+        let is_throttled = matches!(self.copy_source_status, Some(429 | 503));
+        failure.with_retry_after(self.retry_after).throttled(is_throttled)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Copies one blob on the server side: no byte of it passes through this process.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,100 +11,100 @@ use azure_storage_blob::models::{
     BlockBlobClientUploadBlobFromUrlOptions, CopyStatus,
 };
 
+use super::Container;
 use super::blob_copy::{BlobCopy, CopyOptions, CopyState};
 use super::classify::Refusal;
-use super::{Container, retry};
 use crate::failure::Failure;
-use crate::model::{Blob, METADATA_SOURCE_ETAG};
+use crate::model::Blob;
 
 /// Largest source of Put Blob From URL (Azure Blob REST, from version 2020-04-08 on).
 const PUT_FROM_URL_MAX_BYTES: u64 = 5000 * 1024 * 1024;
 /// Largest source of a synchronous Copy Blob (Azure Blob REST, "Copy Blob From URL").
 const SYNC_COPY_MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// How a blob can be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// It is copied.
+    Done,
+    /// The service does not copy this one as a whole: it is too large, or no such copy is offered. Nothing has happened.
+    OnlyInBlocks,
+}
+
 impl Container {
-    /// Copies `blob`, in the version that `source` listed, with its headers and metadata, and waits until it is done.
-    /// An older copy is overwritten; one that is under way is waited for if it is the same, else aborted. The copy
-    /// names its source's version in its metadata. What the service fails at is begun again a few times, what somebody
-    /// aborted is not.
+    /// Copies `blob` as a whole, in the version that `source` listed, with its headers and metadata, and waits until it is
+    /// done. An older copy is overwritten; one that is under way is waited for if it is the same, else aborted. The copy
+    /// names its source's version in its metadata. Tries once.
     ///
     /// # Errors
     /// Transient: `source-changed` when the source has another version by now, `source-gone`, `source-busy`,
     /// `copy-failed`, `copy-aborted`, and what a busy or silent service gives. `NeedsMoreTime` `copy-pending` when the
     /// service is still copying. Permanent: `container-missing`, `storage-denied`, `source-denied`, `storage-refused`.
-    pub async fn copy_from(&self, source: &Self, blob: &Blob, options: CopyOptions) -> Result<(), Failure> {
+    pub async fn copy_whole(&self, source: &Self, blob: &Blob, options: CopyOptions) -> Result<Whole, Failure> {
         let copy = BlobCopy { target: self, source, blob, options };
-        let copied = retry::run_until(self.account.transport.tries(), options.until, || copy.run()).await;
-        copied.map_err(|failure| match failure.code {
-            "source-denied" | "source-gone" | "source-busy" | "source-changed" => failure.at_site(&source.account.site),
-            _ => failure.at_site(&self.account.site),
-        })
+        copy.run().await.map_err(|failure| copy.at_its_site(failure))
     }
 }
 
-/// The ways to copy a blob, best first.
+/// The ways to copy a blob as a whole, best first. Copy Blob without `x-ms-requires-sync` is none: between two accounts the
+/// service makes it when it finds time, with no promise of when (Copy Blob, Azure Blob REST).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     /// Put Blob From URL: done when it answers.
     PutFromUrl,
     /// Copy Blob with `x-ms-requires-sync`: done when it answers.
     SyncCopy,
-    /// Copy Blob: the service copies when it finds time.
-    AsyncCopy,
 }
 
 impl Operation {
-    fn first(size_bytes: u64, has_put_from_url: bool) -> Self {
+    fn first(size_bytes: u64, has_put_from_url: bool) -> Option<Self> {
         match size_bytes {
-            ..=PUT_FROM_URL_MAX_BYTES if has_put_from_url => Self::PutFromUrl,
-            ..=SYNC_COPY_MAX_BYTES => Self::SyncCopy,
-            _ => Self::AsyncCopy,
+            ..=PUT_FROM_URL_MAX_BYTES if has_put_from_url => Some(Self::PutFromUrl),
+            ..=SYNC_COPY_MAX_BYTES => Some(Self::SyncCopy),
+            _ => None,
         }
     }
 
     /// The next way, for a service that does not offer this one.
     fn next(self, size_bytes: u64) -> Option<Self> {
         match self {
-            Self::PutFromUrl => Some(Self::first(size_bytes, false)),
-            Self::SyncCopy => Some(Self::AsyncCopy),
-            Self::AsyncCopy => None,
+            Self::PutFromUrl => Self::first(size_bytes, false),
+            Self::SyncCopy => None,
         }
     }
 }
 
 impl BlobCopy<'_> {
-    async fn run(&self) -> Result<(), Failure> {
-        // A copy that the service makes in its own time empties its target until it is done. So a look comes first: what
-        // another worker has completed since the listing may be announced already.
-        let is_slow = self.first_operation() == Operation::AsyncCopy;
-        if (self.options.is_pending || is_slow) && self.adopt().await? {
-            return Ok(());
+    async fn run(&self) -> Result<Whole, Failure> {
+        if self.options.is_pending && self.adopt().await? {
+            return Ok(Whole::Done);
         }
         let mut started = self.start_best().await;
         // The listing is older than this copy, or did not tell of it.
         if started.as_ref().is_err_and(|refusal| refusal.has_code("PendingCopyOperation")) {
             if self.adopt().await? {
-                return Ok(());
+                return Ok(Whole::Done);
             }
             started = self.start_best().await;
         }
         match started {
-            Ok(state) => self.wait(state).await.map(drop),
+            Ok(Some(state)) => self.wait(state).await.map(|_| Whole::Done),
+            Ok(None) => Ok(Whole::OnlyInBlocks),
             Err(refusal) => Err(refusal.failure(&self.doing())),
         }
     }
 
-    /// Starts a copy in the best way that the service offers for this size.
-    async fn start_best(&self) -> Result<CopyState, Refusal> {
+    /// Starts a copy in the best way that the service offers for this size; `None` when there is none.
+    async fn start_best(&self) -> Result<Option<CopyState>, Refusal> {
         let lacks_put_from_url = &self.target.account.lacks_put_from_url;
-        let mut operation = self.first_operation();
-        let mut seems_missing = false;
-        loop {
+        let has_put_from_url = !lacks_put_from_url.load(Ordering::Relaxed);
+        let (mut next, mut seems_missing) = (Operation::first(self.blob.size_bytes, has_put_from_url), false);
+        while let Some(operation) = next {
             let refusal = match self.start(operation).await {
                 Ok(state) => {
                     // now that another way works, it was no passing trouble
                     lacks_put_from_url.fetch_or(seems_missing, Ordering::Relaxed);
-                    return Ok(state);
+                    return Ok(Some(state));
                 }
                 Err(refusal) => refusal,
             };
@@ -113,26 +112,19 @@ impl BlobCopy<'_> {
                 refusal.is_not_implemented() || (operation == Operation::PutFromUrl && refusal.is_bare_error());
             // one that is cut off each time it is silent for too long would never be done
             let too_slow = self.blob.size_bytes > SYNC_COPY_MAX_BYTES && refusal.is_unreachable();
-            match operation.next(self.blob.size_bytes).filter(|_| missing || too_slow || refusal.is_too_large()) {
-                Some(next) => {
-                    seems_missing |= missing && operation == Operation::PutFromUrl;
-                    operation = next;
-                }
-                None => return Err(refusal),
+            if !missing && !too_slow && !refusal.is_too_large() {
+                return Err(refusal);
             }
+            seems_missing |= missing && operation == Operation::PutFromUrl;
+            next = operation.next(self.blob.size_bytes);
         }
-    }
-
-    fn first_operation(&self) -> Operation {
-        let lacks_put_from_url = self.target.account.lacks_put_from_url.load(Ordering::Relaxed);
-        Operation::first(self.blob.size_bytes, !lacks_put_from_url)
+        Ok(None)
     }
 
     async fn start(&self, operation: Operation) -> Result<CopyState, Refusal> {
         let started = match operation {
             Operation::PutFromUrl => self.put_from_url().await,
-            Operation::SyncCopy => self.copy_blob(Some(Arc::new(RequiresSync))).await,
-            Operation::AsyncCopy => self.copy_blob(None).await,
+            Operation::SyncCopy => self.copy_blob(Arc::new(RequiresSync)).await,
         };
         started.map_err(Refusal::from)
     }
@@ -158,21 +150,15 @@ impl BlobCopy<'_> {
     }
 
     /// Copy Blob takes the source's headers along by itself.
-    async fn copy_blob(&self, policy: Option<Arc<dyn Policy>>) -> azure_core::Result<CopyState> {
+    async fn copy_blob(&self, policy: Arc<dyn Policy>) -> azure_core::Result<CopyState> {
         let options = BlobClientStartCopyFromUrlOptions {
             metadata: Some(self.metadata()),
             source_if_match: Some(self.blob.etag.as_str().into()),
             ..Default::default()
         };
-        let client = self.target.blob(self.write(), policy)?;
+        let client = self.target.blob(self.write(), Some(policy))?;
         let started = client.start_copy_from_url(self.source_url()?, Some(options)).await?;
         Ok(CopyState::started(started.copy_id()?, started.copy_status()?))
-    }
-
-    /// Any metadata in the request replaces all of the source's, so all of it is sent.
-    fn metadata(&self) -> HashMap<String, String> {
-        let ours = (METADATA_SOURCE_ETAG.to_owned(), self.blob.etag.clone());
-        self.blob.metadata.clone().into_iter().chain([ours]).collect()
     }
 }
 
@@ -195,10 +181,10 @@ mod tests {
     #[test]
     fn the_best_operation_that_takes_the_size_comes_first() {
         let (large, huge) = (SYNC_COPY_MAX_BYTES + 1, PUT_FROM_URL_MAX_BYTES + 1);
-        assert_eq!([0, large].map(|size| Operation::first(size, true)), [Operation::PutFromUrl; 2]);
-        assert_eq!(Operation::first(huge, true), Operation::AsyncCopy);
+        assert_eq!([0, large].map(|size| Operation::first(size, true)), [Some(Operation::PutFromUrl); 2]);
+        assert_eq!(Operation::first(huge, true), None);
         assert_eq!(Operation::PutFromUrl.next(SYNC_COPY_MAX_BYTES), Some(Operation::SyncCopy));
-        assert_eq!(Operation::PutFromUrl.next(large), Some(Operation::AsyncCopy));
-        assert_eq!(Operation::AsyncCopy.next(0), None);
+        assert_eq!(Operation::PutFromUrl.next(large), None);
+        assert_eq!(Operation::SyncCopy.next(0), None);
     }
 }

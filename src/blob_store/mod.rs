@@ -1,6 +1,7 @@
 //! Storage accounts: listing containers and copying blobs on the server side. The only room that names Azure's blob SDK.
 
 mod blob_copy;
+mod blocks;
 mod classify;
 mod container;
 mod copy;
@@ -20,7 +21,9 @@ use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
 use futures::TryStreamExt;
 
 pub use blob_copy::CopyOptions;
+pub use blocks::{Block, StagedBlock};
 pub use container::Container;
+pub use copy::Whole;
 pub use lease::{Acquired, LEASE_SECONDS, Marker};
 pub use listing::Blobs;
 pub use sas_storage::SasStorage;

@@ -8,14 +8,28 @@ use percent_encoding::percent_decode_str;
 use tokio::time::sleep;
 use url::Url;
 
-use super::blob_copy::{BlobCopy, CopyState};
+use super::Container;
+use super::blob_copy::{BlobCopy, CopyOptions, CopyState};
 use super::classify::{CHECK_COPY_AFTER, Refusal, harmless};
 use super::retry;
 use super::sas::Grant;
 use crate::failure::Failure;
+use crate::model::Blob;
 
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+impl Container {
+    /// Looks at a copy onto the blob that the listing shows as under way: waits for it where it is of the same version of
+    /// the same blob, and says whether the blob is complete now; aborts any other. Tries once.
+    ///
+    /// # Errors
+    /// As [`Container::copy_whole`].
+    pub async fn adopt_copy(&self, source: &Self, blob: &Blob, options: CopyOptions) -> Result<bool, Failure> {
+        let copy = BlobCopy { target: self, source, blob, options };
+        copy.adopt().await.map_err(|failure| copy.at_its_site(failure))
+    }
+}
 
 impl BlobCopy<'_> {
     /// Looks at a copy that somebody, most likely an earlier slice, has begun onto this blob. The same source in the

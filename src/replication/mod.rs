@@ -2,6 +2,7 @@
 
 mod budget;
 mod copy;
+mod engine;
 mod files;
 mod holder;
 mod join;
@@ -9,7 +10,6 @@ mod lease;
 mod locator;
 mod manifest;
 mod names;
-mod plan;
 mod playback;
 mod progress;
 mod resolve;

@@ -20,6 +20,7 @@ pub struct Progress {
     bytes_total: AtomicU64,
     bytes_skipped: AtomicU64,
     bytes_copied: AtomicU64,
+    bytes_found: AtomicU64,
     began: OnceLock<Instant>,
     took_ms: AtomicU64,
     steps: watch::Sender<Vec<&'static str>>,
@@ -34,7 +35,7 @@ pub struct Snapshot {
     pub files_done: u64,
     /// Bytes of the asset.
     pub bytes_total: u64,
-    /// Bytes of the files that are complete at the replica.
+    /// Bytes of it that are at the replica, also of files that are not complete yet.
     pub bytes_done: u64,
 }
 
@@ -47,7 +48,7 @@ impl Progress {
             files_total: read(&self.files_total),
             files_done: read(&self.files_skipped) + read(&self.files_copied),
             bytes_total: read(&self.bytes_total),
-            bytes_done: read(&self.bytes_skipped) + read(&self.bytes_copied),
+            bytes_done: read(&self.bytes_skipped) + read(&self.bytes_copied) + read(&self.bytes_found),
         }
     }
 
@@ -92,12 +93,22 @@ impl Progress {
         });
     }
 
-    /// Another file is complete at the replica.
+    /// Another file is complete at the replica, by this run; its last `bytes` were copied just now.
     pub(super) fn copied(&self, bytes: u64) {
-        self.got_on(COPY_STEP);
         self.files_copied.fetch_add(1, Ordering::Relaxed);
+        self.staged(bytes);
+    }
+
+    /// Bytes of a file were copied, which may not be complete yet.
+    pub(super) fn staged(&self, bytes: u64) {
+        self.got_on(COPY_STEP);
         self.bytes_copied.fetch_add(bytes, Ordering::Relaxed);
         let took = self.began.get().map_or(Duration::ZERO, Instant::elapsed);
         self.took_ms.store(took.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Bytes of a file that an earlier run has copied, and that is not complete yet.
+    pub(super) fn found(&self, bytes: u64) {
+        self.bytes_found.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -1,19 +1,20 @@
 //! The clients of all sites, made once from the settings, and the pair that one job works with.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::engine::Pace;
 use super::sas_hold::SasUses;
 use crate::blob_store::{BlobAccount, SasStorage};
 use crate::failure::Failure;
 use crate::http::{HttpClient, StorageTransport};
 use crate::media_service::ams_v2::AmsV2;
 use crate::model::{Cloud, PublishedSite, ReplicationJob, Route, SiteName};
-use crate::settings::{ReplicationSettings, Settings, SiteSettings, StorageAccess};
+use crate::settings::{CopySettings, ReplicationSettings, Settings, SiteSettings, StorageAccess};
 
 /// One data centre with its clients.
 #[derive(Debug)]
@@ -109,6 +110,9 @@ pub struct AllSites {
     settings: Arc<ReplicationSettings>,
     closing: TaskTracker,
     sas_uses: SasUses,
+    copy: CopySettings,
+    copy_tries: usize,
+    paces: Arc<Mutex<BTreeMap<(SiteName, SiteName), Pace>>>,
 }
 
 /// The two sites of one job.
@@ -123,6 +127,10 @@ pub struct Sites {
     /// What a job that was stopped gives back in the background; see [`AllSites::close`].
     pub closing: TaskTracker,
     pub(super) sas_uses: SasUses,
+    /// How fast this route may copy.
+    pub(super) pace: Pace,
+    /// Tries of one copy request.
+    pub(super) copy_tries: usize,
 }
 
 impl AllSites {
@@ -143,6 +151,9 @@ impl AllSites {
             settings: Arc::new(settings.replication.clone()),
             closing: TaskTracker::new(),
             sas_uses: SasUses::default(),
+            copy: settings.copy.clone(),
+            copy_tries: settings.http.tries,
+            paces: Arc::default(),
         })
     }
 
@@ -180,7 +191,15 @@ impl AllSites {
             settings: Arc::clone(&self.settings),
             closing: self.closing.clone(),
             sas_uses: self.sas_uses.clone(),
+            pace: self.pace(job),
+            copy_tries: self.copy_tries,
         })
+    }
+
+    /// What all jobs from one site to another share, for as long as the worker runs.
+    fn pace(&self, job: &ReplicationJob) -> Pace {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.entry((job.source.clone(), job.replica.clone())).or_insert_with(|| Pace::new(&self.copy)).clone()
     }
 
     /// Waits until stopped jobs have given back what they held at the sites, for `patience` at most. To be called when no

@@ -55,7 +55,7 @@ fn numbers(settings: &Settings) -> Vec<Problem> {
         ("rabbitmq.timeout_seconds", settings.rabbitmq.timeout_seconds),
         ("rabbitmq.max_blocked_seconds", settings.rabbitmq.max_blocked_seconds),
         ("replication.locator_days", u64::from(settings.replication.locator_days)),
-        ("replication.copy_concurrency", settings.replication.copy_concurrency as u64),
+        ("copy.max_requests", settings.copy.max_requests as u64),
         ("replication.sas_minutes", u64::from(settings.replication.sas_minutes)),
         ("http.connect_timeout_seconds", settings.http.connect_timeout_seconds),
         ("http.timeout_seconds", settings.http.timeout_seconds),

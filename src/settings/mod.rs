@@ -20,7 +20,7 @@ pub use identity::{Credential, Identity};
 pub use layers::{SettingsError, load};
 pub use media::MediaSettings;
 pub use rabbitmq::{BrokerUrl, RabbitmqSettings, TopologyMode};
-pub use replication::ReplicationSettings;
+pub use replication::{CopySettings, ReplicationSettings};
 pub use secret::{Secret, SecretFileError};
 pub use site::{RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
 pub use worker::{LogFormat, WorkerSettings};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub rabbitmq: RabbitmqSettings,
     /// The pipeline.
     pub replication: ReplicationSettings,
+    /// The copy engine.
+    pub copy: CopySettings,
     /// Every HTTP call.
     pub http: HttpSettings,
     /// The data centres, by name.

@@ -12,10 +12,18 @@ pub struct ReplicationSettings {
     pub locator_days: u32,
     /// How far its start lies in the past, against clock skew, in minutes.
     pub locator_start_minutes_ago: u32,
-    /// Copies at once, for each job.
-    pub copy_concurrency: usize,
     /// Validity of a shared access signature, in minutes; each request gets its own.
     pub sas_minutes: u32,
     /// A path that answers 200 on both sites while they are healthy, for the CDN's probe.
     pub probe_path: String,
+}
+
+/// Settings of the copy engine. Meanings and defaults: `config/default.toml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopySettings {
+    /// Most requests at once between two storage accounts.
+    pub max_requests: usize,
+    /// What each route may copy, in MiB per second; 0: as much as it can.
+    pub max_mib_per_second: u64,
 }

@@ -113,7 +113,7 @@ async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
         let (container, source, replica) = (container.clone(), world.source.clone(), world.replica.clone());
         // on other threads, as a worker does it
         tokio::spawn(async move {
-            replica.container(&container).copy_from(&source.container(&container), &blob, CopyOptions::default()).await
+            replica.container(&container).copy_whole(&source.container(&container), &blob, CopyOptions::default()).await
         })
     });
     for copy in futures::future::try_join_all(copies).await? {
@@ -179,7 +179,7 @@ async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> 
         (
             wrong
                 .container(&container)
-                .copy_from(&world.replica.container(&container), &blob, CopyOptions::default())
+                .copy_whole(&world.replica.container(&container), &blob, CopyOptions::default())
                 .await
                 .unwrap_err(),
             "storage-denied",
@@ -188,7 +188,7 @@ async fn a_wrong_key_is_denied_whichever_side_has_it_and_no_secret_is_told() -> 
             world
                 .replica
                 .container(&container)
-                .copy_from(&wrong.container(&container), &blob, CopyOptions::default())
+                .copy_whole(&wrong.container(&container), &blob, CopyOptions::default())
                 .await
                 .unwrap_err(),
             "source-denied",

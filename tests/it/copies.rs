@@ -2,7 +2,7 @@
 //! never taken for done before they are.
 
 use anyhow::{Context, Result, ensure};
-use testbed::proxy::{CopyOutcome, FaultProxy, Rule};
+use testbed::proxy::{Action, CopyOutcome, FaultProxy, Rule};
 use testbed::storage::PutOptions;
 use time::OffsetDateTime;
 
@@ -12,9 +12,9 @@ use crate::support::{OUR_KEY, Published, container_of, ensure_one_replica, event
 /// The first file that is copied: the largest.
 const FIRST: &str = "movie_640x360_320.mp4";
 /// One copy after the other.
-const ONE_BY_ONE: &str = "[worker]\nconcurrency = 1\n[replication]\ncopy_concurrency = 1\n";
+const ONE_BY_ONE: &str = "[worker]\nconcurrency = 1\n[copy]\nmax_requests = 1\n";
 /// The same in slices that are over soon.
-const SLICED: &str = "[worker]\nconcurrency = 1\nslice_seconds = 1\n[replication]\ncopy_concurrency = 1\n";
+const SLICED: &str = "[worker]\nconcurrency = 1\nslice_seconds = 1\n[copy]\nmax_requests = 1\n";
 /// Refused as Put Blob From URL, which Azurite does not have, then made by Copy Blob.
 const ONE_COPY: usize = 2;
 
@@ -222,4 +222,25 @@ async fn aborted_copy_is_not_success_and_not_repeated_before_a_pause() -> Result
     assert_eq!(copies(&proxy), ONE_COPY + 1);
     ensure_one_replica(&story.world, &asset.id).await?;
     story.ensure_no_event().await
+}
+
+/// Each meets another file, so that none meets more than two; there are more tries than that.
+#[tokio::test]
+async fn passing_trouble_is_tried_through_within_one_attempt() -> Result<()> {
+    let (story, proxy) = Story::begin_behind_proxy("[worker]\nconcurrency = 1\n[http]\ntries = 4\n").await?;
+    let is_copy = |rule: Rule| rule.header("x-ms-requires-sync");
+    let faults = [
+        is_copy(Rule::answer(503, "ServerBusy")).path(FIRST).times(2),
+        is_copy(Rule::answer_after(500, "OperationTimedOut")).path("movie_480").times(1),
+        is_copy(Rule::new(Action::Cut)).path("movie_320").times(1),
+        is_copy(Rule::new(Action::CutAfter)).path("movie.ismc").times(1),
+        is_copy(Rule::answer(403, "CannotVerifyCopySource")).path("/movie.ism").times(1),
+        Rule::answer(503, "ServerBusy").query("comp=list").query("restype=container").path("/west/asset").times(1),
+    ];
+    let faults = faults.map(|rule| proxy.fault(rule));
+    let asset = story.send_asset().await?;
+    let log = story.worker.log();
+    story.finish(&asset.id, 1).await?;
+    assert_eq!(faults.map(|fault| fault.hits()), [2, 1, 1, 1, 1, 1], "{log}");
+    Ok(())
 }

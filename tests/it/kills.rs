@@ -15,7 +15,7 @@ use crate::support::{World, ensure_one_replica, ensure_queues_empty, eventually,
 /// Longer than any test, in milliseconds: what is held is let go by the end of its caller.
 const HELD: u64 = 600_000;
 /// Jobs and copies one after the other, so that "the second file" is one and the same moment in every run.
-const ONE_BY_ONE: &str = "[worker]\nconcurrency = 1\n[replication]\ncopy_concurrency = 1\n";
+const ONE_BY_ONE: &str = "[worker]\nconcurrency = 1\n[copy]\nmax_requests = 1\n";
 /// Every file of the test media.
 const FILES: u64 = 6;
 

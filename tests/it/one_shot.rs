@@ -138,7 +138,7 @@ async fn the_bar_is_drawn_at_a_terminal_only() -> Result<()> {
     let world = World::start().await?;
     let address = world.azurite().socket_addrs(|| None)?;
     let proxy = FaultProxy::start(*address.first().context("azurite has an address")?).await?;
-    let one_by_one = "[replication]\ncopy_concurrency = 1\n";
+    let one_by_one = "[copy]\nmax_requests = 1\n";
     world.write_config_with_blob_url(&["west", "east"], one_by_one, proxy.url())?;
     // So slow that the bar is drawn in between.
     let slow = Action::Delay(std::time::Duration::from_millis(300));

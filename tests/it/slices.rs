@@ -17,7 +17,7 @@ use crate::support::story::{Story, header};
 use crate::support::{Published, World, container_of, ensure_one_replica, eventually, media};
 
 /// One job at a time, four copies at a time, in slices of a second.
-const SLICED: &str = "[worker]\nconcurrency = 1\nslice_seconds = 1\n[replication]\ncopy_concurrency = 4\n";
+const SLICED: &str = "[worker]\nconcurrency = 1\nslice_seconds = 1\n[copy]\nmax_requests = 4\n";
 /// What the log says of a slice that was over.
 const SLICE_OVER: &str = "code=\"slice-spent\"";
 

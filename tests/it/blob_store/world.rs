@@ -82,8 +82,9 @@ impl World {
     pub async fn copy(&self, container: &str, blob: &Blob) -> Result<(), Failure> {
         self.replica
             .container(container)
-            .copy_from(&self.source.container(container), blob, CopyOptions::default())
+            .copy_whole(&self.source.container(container), blob, CopyOptions::default())
             .await
+            .map(drop)
     }
 }
 

@@ -30,7 +30,7 @@ async fn a_job_of_forty_seconds_with_a_consumer_timeout_of_ten() -> Result<()> {
     let world = World::at_broker(&broker).await?;
     let azurite = world.azurite().socket_addrs(|| None)?;
     let proxy = FaultProxy::start(*azurite.first().context("azurite has no address")?).await?;
-    let settings = format!("[worker]\nslice_seconds = 2\n[replication]\ncopy_concurrency = {COPIES_AT_ONCE}\n");
+    let settings = format!("[worker]\nslice_seconds = 2\n[copy]\nmax_requests = {COPIES_AT_ONCE}\n");
     world.write_config_with_blob_url(&SITES, &settings, proxy.url())?;
     let worker = world.worker().await?;
     let mut ledger = Ledger::open(&world).await?;

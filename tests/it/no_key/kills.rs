@@ -10,7 +10,7 @@ use crate::support::{World, ensure_one_replica, ensure_queues_empty, eventually,
 /// Longer than any test, in milliseconds.
 const HELD: u64 = 600_000;
 /// Copies one after the other, so that "the second file" is one and the same moment in every run.
-const ONE_BY_ONE: &str = "[replication]\ncopy_concurrency = 1\n";
+const ONE_BY_ONE: &str = "[copy]\nmax_requests = 1\n";
 
 /// What is held at the moment of the kill.
 enum Hold {

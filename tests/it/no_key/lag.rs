@@ -13,7 +13,7 @@ use super::scene::{client, ensure_none_left, made, names, plant, world_behind_pr
 use crate::support::{Worker, World, container_of, ensure_one_replica, ensure_queues_empty, eventually, next_event};
 
 /// Copies one after the other, so that a fault meets one.
-const ONE_BY_ONE: &str = "[replication]\ncopy_concurrency = 1\n";
+const ONE_BY_ONE: &str = "[copy]\nmax_requests = 1\n";
 
 /// What storage says to a signature whose stored policy it does not know yet.
 fn refused() -> Rule {

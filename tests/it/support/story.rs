@@ -13,7 +13,7 @@ pub const SITES: [&str; 2] = ["west", "east"];
 /// What the log says of a message that goes to a retry queue.
 pub const AGAIN: &str = "will be tried again";
 /// Jobs and copies one after the other, so that "the first copy" is the same one in every run.
-pub const ONE_BY_ONE: &str = "[worker]\nconcurrency = 1\n[replication]\ncopy_concurrency = 1\n";
+pub const ONE_BY_ONE: &str = "[worker]\nconcurrency = 1\n[copy]\nmax_requests = 1\n";
 
 /// A worker at work, and what it announces.
 pub struct Story {

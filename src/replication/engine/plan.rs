@@ -1,15 +1,13 @@
-//! What to copy and in which order, found while both sites are listed.
+//! What is to be copied: found while both sites are listed.
 
 use futures::Stream;
 use futures::stream::try_unfold;
 
-use super::join::Join;
-use super::progress::Progress;
 use crate::failure::Failure;
 use crate::model::{Blob, CopyStatus, Pair};
+use crate::replication::join::Join;
+use crate::replication::progress::Progress;
 
-/// So many blobs are looked at ahead, to begin with the largest of them.
-const WINDOW: usize = 4096;
 /// So many manifests are kept in mind for when all media are there; with more of them both sites are listed again then.
 const MANIFESTS: usize = 1024;
 
@@ -53,30 +51,23 @@ impl Manifests {
     }
 }
 
-/// The media that are to be copied: among each few thousand the largest first, so that the longest copy does not begin last.
-/// What is complete is counted, manifests are remembered.
+/// The media that are to be copied, in the order of their names. What is complete is counted, manifests are remembered.
 pub fn media<'a>(
     join: Join,
     manifests: &'a mut Manifests,
     progress: &'a Progress,
 ) -> impl Stream<Item = Result<Task, Failure>> + use<'a> {
-    let state = (join, Vec::new(), manifests);
-    try_unfold(state, move |(mut join, mut window, manifests)| async move {
-        if window.is_empty() {
-            while window.len() < WINDOW
-                && let Some(pair) = join.next().await?
-            {
-                let size_bytes = pair.source().map(|blob| blob.size_bytes);
-                match (Task::of(pair), size_bytes) {
-                    (Some(task), _) if is_manifest(&task.blob.name) => manifests.remember(task),
-                    (Some(task), _) => window.push(task),
-                    (None, Some(size_bytes)) => progress.skipped(size_bytes),
-                    (None, None) => {}
-                }
+    try_unfold((join, manifests), move |(mut join, manifests)| async move {
+        while let Some(pair) = join.next().await? {
+            let size_bytes = pair.source().map(|blob| blob.size_bytes);
+            match (Task::of(pair), size_bytes) {
+                (Some(task), _) if is_manifest(&task.blob.name) => manifests.remember(task),
+                (Some(task), _) => return Ok(Some((task, (join, manifests)))),
+                (None, Some(size_bytes)) => progress.skipped(size_bytes),
+                (None, None) => {}
             }
-            window.sort_by_key(|task: &Task| task.blob.size_bytes);
         }
-        Ok(window.pop().map(|task| (task, (join, window, manifests))))
+        Ok(None)
     })
 }
 
@@ -133,13 +124,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_media_first_manifests_last_complete_ones_not_at_all() {
+    async fn media_first_manifests_later_complete_ones_not_at_all() {
         let source = [blob("a.mp4", 1), blob("b.mp4", 9), blob("m.ISM", 99), blob("t.jpg", 0), blob("x.mp4", 5)];
         let pending = Blob { copy_status: Some(CopyStatus::Pending), ..blob("a.mp4", 1) };
         let replica = [pending, blob("b.mp4", 2), blob("stray.mp4", 1), blob("x.mp4", 5)];
         let (mut later, progress) = (Manifests::default(), Progress::default());
         let tasks: Vec<_> = media(join(&source, &replica), &mut later, &progress).try_collect().await.unwrap();
-        assert_eq!(names(&tasks), [("b.mp4", false), ("a.mp4", true), ("t.jpg", false)]);
+        assert_eq!(names(&tasks), [("a.mp4", true), ("b.mp4", false), ("t.jpg", false)]);
         assert_eq!((names(&later.tasks), later.are_more), (vec![("m.ISM", false)], false));
         assert_eq!((progress.snapshot().files_done, progress.snapshot().bytes_done), (1, 5));
     }

@@ -1,0 +1,53 @@
+//! When the next request of a route may begin: one limiter for its two storage accounts, one cap on its bytes.
+
+use super::limiter::{Limiter, LimiterSettings, Permit};
+use super::rate_cap::RateCap;
+use super::schedule::Terms;
+use crate::settings::CopySettings;
+
+/// One MiB in bytes.
+const MIB: u64 = 1024 * 1024;
+/// Requests at once before anything is known.
+const START: usize = 16;
+
+/// Shared by all jobs of a route; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    limiter: Limiter,
+    cap: RateCap,
+    terms: Terms,
+}
+
+impl Pace {
+    /// By the settings.
+    pub fn new(settings: &CopySettings) -> Self {
+        let cap_bytes_per_second = Some(settings.max_mib_per_second * MIB).filter(|&cap| cap > 0);
+        let (start, slots) = (START.min(settings.max_requests), settings.max_requests);
+        Self {
+            limiter: Limiter::new(LimiterSettings { start, cap: slots, ..LimiterSettings::default() }),
+            cap: RateCap::new(cap_bytes_per_second),
+            terms: Terms { slots, cap_bytes_per_second },
+        }
+    }
+
+    /// What a schedule has to know.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// So many requests begin in each slice, however short it is.
+    pub fn at_least(&self) -> usize {
+        START.min(self.terms.slots)
+    }
+
+    /// Waits until a request for so many bytes may begin.
+    pub async fn admit(&self, bytes: u64) -> Permit {
+        self.cap.take(bytes).await;
+        self.limiter.acquire().await
+    }
+
+    /// The same for one that moved no bytes the last time.
+    pub async fn readmit(&self) -> Permit {
+        self.limiter.acquire().await
+    }
+}

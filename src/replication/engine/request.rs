@@ -1,0 +1,80 @@
+//! One request from its first try to its last.
+
+use std::time::Instant;
+
+use tokio::time::sleep;
+
+use super::CopyEngine;
+use super::limiter::Permit;
+use super::operation::SizeClass;
+use super::retry::Tries;
+use super::schedule::Request;
+use crate::blob_store::{CopyOptions, StagedBlock, Whole};
+use crate::failure::Failure;
+use crate::replication::budget::Budget;
+
+/// What a request came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// The service does not copy this blob as a whole.
+    OnlyInBlocks,
+    /// These blocks are staged.
+    Staged(Vec<StagedBlock>),
+}
+
+impl CopyEngine<'_> {
+    /// Makes a request, again and again where that may help, each time with a permit of its own.
+    pub(super) async fn perform(
+        &self,
+        request: Request,
+        permit: Permit,
+        budget: Budget,
+    ) -> (Request, Result<Outcome, Failure>) {
+        let mut tries = Tries::new(self.tries, budget.ends());
+        let mut permit = Some(permit);
+        loop {
+            let permit = match permit.take() {
+                Some(permit) => permit,
+                None => self.pace.readmit().await,
+            };
+            let begun = Instant::now();
+            let failure = match self.make(&request, budget).await {
+                Ok(outcome) => {
+                    permit.done(SizeClass::of(request.bytes()), begun.elapsed());
+                    return (request, Ok(outcome));
+                }
+                Err(failure) => failure,
+            };
+            if failure.is_throttled {
+                permit.throttled(failure.retry_after());
+            } else {
+                permit.failed();
+            }
+            let Some(wait) = tries.next(&failure) else { return (request, Err(failure)) };
+            tracing::debug!(code = failure.code, ?wait, "copy request is tried again: {failure}");
+            sleep(wait).await;
+        }
+    }
+
+    async fn make(&self, request: &Request, budget: Budget) -> Result<Outcome, Failure> {
+        let (from, to, blob) = (&self.from, &self.to, &request.task().blob);
+        let options = || CopyOptions {
+            is_pending: request.task().is_pending,
+            until: budget.ends(),
+            is_last_chance: budget.is_last(),
+        };
+        match request {
+            Request::Whole(_) => Ok(match to.copy_whole(from, blob, options()).await? {
+                Whole::Done => Outcome::Done,
+                Whole::OnlyInBlocks => Outcome::OnlyInBlocks,
+            }),
+            // Nothing can be staged for a blob onto which a copy is under way.
+            Request::Look(task) if task.is_pending && to.adopt_copy(from, blob, options()).await? => Ok(Outcome::Done),
+            Request::Look(_) => to.staged_blocks(&blob.name).await.map(Outcome::Staged),
+            Request::Stage(_, _, block) => to.stage_block(from, blob, block).await.map(|()| Outcome::Done),
+            Request::Commit(_, _, ids) => to.commit_blocks(from, blob, ids.clone()).await.map(|()| Outcome::Done),
+        }
+    }
+}
