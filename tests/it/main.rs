@@ -2,6 +2,7 @@
 
 mod ams_v2;
 mod blob_store;
+mod blocks;
 mod check;
 mod china;
 mod copies;
