@@ -71,8 +71,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The error names the account, never its key.
+/// The error repeats nothing: it could be a key.
 fn parse_account(text: &str) -> Result<(&str, &str)> {
-    let name = text.split('=').next().unwrap_or_default();
-    text.split_once('=').with_context(|| format!("--accounts {name}: use NAME=KEY"))
+    text.split_once('=').context("--accounts is not valid: use NAME=KEY,NAME=KEY")
 }

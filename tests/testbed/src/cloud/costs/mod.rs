@@ -191,6 +191,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_copy_tells_how_far_it_is() {
+        let mut seen = Vec::new();
+        let (from, to) = (Pipe::default(), Pipe::default());
+        Costs::default().of_async_copy().spend(9 * MIB, [(&from, None), (&to, None)], |done| seen.push(done)).await;
+        assert_eq!(seen, [4 * MIB, 8 * MIB, 9 * MIB]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_small_copy_does_not_wait_for_a_large_one_to_end() {
         let (from, to) = (Pipe::default(), Pipe::default());
         let cost = Costs { copy_fixed_milliseconds: 0.0, ..Costs::default() }.of_copy();
