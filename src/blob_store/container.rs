@@ -10,8 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::Account;
+use super::classify::Refusal;
 use super::sas::{Grant, Signer};
+use super::{Account, retry};
+use crate::failure::Failure;
 use crate::settings::Secret;
 
 /// What stays as it is in the path of a blob's URL: RFC 3986's unreserved characters and the slash.
@@ -60,6 +62,24 @@ impl Container {
             Access::Sas(query) => query.expose(),
         };
         Ok(Url::parse(&format!("{}/{path}?{query}", self.endpoint))?)
+    }
+
+    /// Makes the container where it is missing, without public access (Create Container, Azure Blob REST). Tries a few times.
+    ///
+    /// # Errors
+    /// Transient when the service is busy or out of reach, or the container is just being deleted; permanent
+    /// `storage-denied`.
+    pub async fn ensure(&self) -> Result<(), Failure> {
+        retry::run(self.account.transport.tries(), async || {
+            let made = async { self.client(Grant::Create)?.create(None).await };
+            match made.await.map_err(Refusal::from) {
+                Err(refusal) if !refusal.has_code("ContainerAlreadyExists") => {
+                    Err(refusal.failure(&format!("making container '{}'", self.name)).at_site(&self.account.site))
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     pub(super) fn client(&self, grant: Grant<'_>) -> azure_core::Result<BlobContainerClient> {

@@ -9,7 +9,9 @@ macro_rules! say {
     }};
 }
 
+mod bar;
 mod check;
+mod copy;
 mod dead_letters;
 mod exit;
 mod replicate;
@@ -46,6 +48,8 @@ enum Command {
     Run,
     /// Say for the broker and every site what can be reached; changes nothing
     Check,
+    /// Copy containers from one site's storage to another's and verify them, without broker and media service
+    Copy(copy::CopyArguments),
     /// Look at the messages that were set aside, replay, edit or discard them
     DeadLetters(dead_letters::DeadLettersArguments),
     /// Replicate one asset now, without a broker
@@ -75,6 +79,7 @@ pub async fn execute(arguments: Arguments) -> Exit {
     match arguments.command {
         Command::Run => run::run(&settings).await,
         Command::Check => check::check(&settings).await,
+        Command::Copy(arguments) => copy::copy(&settings, &arguments).await,
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&settings.rabbitmq, arguments).await,
         Command::Replicate(arguments) => replicate::replicate(&settings, &arguments).await,
         Command::Topology(command) => topology::topology(&settings, &command).await,

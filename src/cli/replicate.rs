@@ -1,14 +1,13 @@
 //! `replicate`: one asset now, without a broker, with a progress bar.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use time::OffsetDateTime;
 
 use super::Exit;
+use super::bar::with_bar;
 use crate::events::encode_replicated;
 use crate::failure::{Failure, FailureKind};
 use crate::model::{AssetRef, CopyCount, Replicated, ReplicationJob, ReplicationRequest, SiteName};
@@ -18,12 +17,10 @@ use crate::replication::{
 use crate::settings::Settings;
 use crate::worker::listen_for_signals;
 
-/// How often the bar is drawn.
-const REDRAW: Duration = Duration::from_millis(100);
 /// Nobody waits for a turn here, but SAS locators end at some time: a slice begins with fresh ones.
-const SLICE: Duration = Duration::from_secs(6 * 3600);
+pub(super) const SLICE: Duration = Duration::from_secs(6 * 3600);
 /// What still runs after two of them hangs.
-const LONGEST: Duration = Duration::from_secs(2 * 6 * 3600 + 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(2 * 6 * 3600 + 60);
 /// How long it may take to give back what an interrupted job held.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -115,7 +112,7 @@ async fn replicate_all(
     Ok(exit)
 }
 
-fn tell(failure: &Failure) {
+pub(super) fn tell(failure: &Failure) {
     eprintln!("failed ({}, {}): {failure}", failure.kind.name(), failure.code);
     let place = [failure.step, failure.site.as_ref().map(SiteName::as_str)];
     let place = place.into_iter().flatten().collect::<Vec<_>>().join(" at ");
@@ -178,30 +175,5 @@ fn print(replicated: &Replicated, settings: &Settings, json: bool) {
     if let Some(url) = replicated.urls.urls.first() {
         say!("{:<8} {}", replicated.source.name, url.source);
         say!("{:<8} {}", replicated.replica.name, url.replica);
-    }
-}
-
-/// Draws a bar on standard error while `work` runs, where that is a terminal.
-async fn with_bar<T>(progress: &Progress, work: impl Future<Output = T>) -> T {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(0), target);
-    let template = "{bar:30} {msg} files  {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut work = std::pin::pin!(work);
-    let mut ticks = tokio::time::interval(REDRAW);
-    loop {
-        tokio::select! {
-            result = &mut work => {
-                bar.finish_and_clear();
-                return result;
-            }
-            _ = ticks.tick() => {
-                let now = progress.snapshot();
-                bar.set_length(now.bytes_total);
-                bar.set_position(now.bytes_done);
-                bar.set_message(format!("{}/{}", now.files_done, now.files_total));
-            }
-        }
     }
 }

@@ -10,8 +10,9 @@ use super::progress::Progress;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
+use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::Asset;
+use crate::model::{Asset, Blob};
 
 /// Does: copies every blob that is missing or not identical at the replica, manifests last, until the slice is spent.
 /// Safe to repeat because: what is complete is skipped, and a copy replaces its target as a whole.
@@ -26,8 +27,24 @@ pub async fn copy_blobs(
 ) -> Result<(), Failure> {
     let content = &asset.inventory.content;
     progress.begin(content.files, content.bytes);
+    if asset.already.is_some() {
+        progress.all_skipped();
+        return Ok(());
+    }
     let (from, to) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
-    let source = asset.kept.take().map_or_else(|| Reading::of(&from), |blobs| Reading::Kept(blobs.into_iter()));
+    copy_containers(from, to, asset.kept.take(), sites, budget, progress).await
+}
+
+/// Copies what is missing from one container to another; `kept` is the source's listing, where it is known.
+pub async fn copy_containers(
+    from: Container,
+    to: Container,
+    kept: Option<Vec<Blob>>,
+    sites: &Sites,
+    budget: Budget,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let source = kept.map_or_else(|| Reading::of(&from), |blobs| Reading::Kept(blobs.into_iter()));
     let engine = CopyEngine { from, to, pace: &sites.pace, tries: sites.copy_tries, budget, progress };
 
     let mut later = Manifests::default();

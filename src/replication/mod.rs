@@ -1,6 +1,7 @@
 //! The heart: resolves requests, and copies one asset to one replica site, publishes it there and proves that it plays.
 
 mod budget;
+mod containers;
 mod copy;
 mod engine;
 mod files;
@@ -20,6 +21,7 @@ mod storage;
 mod verify;
 
 pub use budget::Budget;
+pub use containers::copy_container;
 pub use progress::{Progress, Snapshot};
 pub use resolve::{Resolution, named_jobs, named_route, resolve};
 pub use sites::{AllSites, Site, SiteStorage, Sites};
@@ -82,14 +84,14 @@ async fn pipeline(
 ) -> Result<Replicated, Failure> {
     let (source, replica) = (&sites.source, &sites.replica);
 
-    let mut asset = step(progress, "find_source_asset", source::find_source_asset(job, source, storage)).await?;
+    let mut asset = step(progress, "find_source_asset", source::find_source_asset(job, sites, storage)).await?;
     let locator = step(progress, "ensure_source_locator", locator::ensure_source_locator(job, &asset, sites)).await?;
     let mark = source::mark(job, &asset);
     let twin_asset =
         step(progress, "ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
     step(progress, progress::COPY_STEP, copy::copy_blobs(&mut asset, &twin_asset, storage, sites, budget, progress))
         .await?;
-    let verified = step(progress, "verify_copy", verify::verify_copy(&asset, &twin_asset, storage, sites)).await?;
+    let verified = step(progress, "verify_copy", verify::verify_copy(&mut asset, &twin_asset, storage, sites)).await?;
     let copied_at = OffsetDateTime::now_utc();
     let files = step(
         progress,

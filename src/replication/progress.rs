@@ -76,6 +76,12 @@ impl Progress {
         self.bytes_skipped.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// All files were found complete at the replica.
+    pub(super) fn all_skipped(&self) {
+        self.files_skipped.store(self.files_total.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.bytes_skipped.store(self.bytes_total.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// The steps in which the job has got on, in this order.
     #[must_use]
     pub fn steps(&self) -> watch::Receiver<Vec<&'static str>> {

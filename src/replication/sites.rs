@@ -185,21 +185,29 @@ impl AllSites {
     /// # Errors
     /// `Invalid` when the settings lack one of them.
     pub fn pair(&self, job: &ReplicationJob) -> Result<Sites, Failure> {
+        self.route(&job.source, &job.replica)
+    }
+
+    /// Two sites.
+    ///
+    /// # Errors
+    /// `Invalid` when the settings lack one of them.
+    pub fn route(&self, source: &SiteName, replica: &SiteName) -> Result<Sites, Failure> {
         Ok(Sites {
-            source: Arc::clone(self.site(&job.source)?),
-            replica: Arc::clone(self.site(&job.replica)?),
+            source: Arc::clone(self.site(source)?),
+            replica: Arc::clone(self.site(replica)?),
             settings: Arc::clone(&self.settings),
             closing: self.closing.clone(),
             sas_uses: self.sas_uses.clone(),
-            pace: self.pace(job),
+            pace: self.pace(source, replica),
             copy_tries: self.copy_tries,
         })
     }
 
     /// What all jobs from one site to another share, for as long as the worker runs.
-    fn pace(&self, job: &ReplicationJob) -> Pace {
+    fn pace(&self, source: &SiteName, replica: &SiteName) -> Pace {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        paces.entry((job.source.clone(), job.replica.clone())).or_insert_with(|| Pace::new(&self.copy)).clone()
+        paces.entry((source.clone(), replica.clone())).or_insert_with(|| Pace::new(&self.copy)).clone()
     }
 
     /// Waits until stopped jobs have given back what they held at the sites, for `patience` at most. To be called when no

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::join::{Join, Reading};
 use super::names::MimeTypes;
-use super::sites::Site;
+use super::sites::{Site, SiteStorage, Sites};
 use super::storage::Storage;
+use super::verify::{Comparison, VerifiedCopy};
 use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::{Asset, AssetFile, AssetMark, Blob, BlobKind, Content, Inventory, ReplicationJob, Tally};
+use crate::model::{Asset, AssetFile, AssetMark, Blob, BlobKind, Content, Inventory, Pair, ReplicationJob};
 
 /// How soon to look again for files that the encoder promised.
 const EXPECTED_CHECK: Duration = Duration::from_secs(5);
@@ -29,6 +31,8 @@ pub struct SourceAsset {
     pub inventory: Inventory,
     /// The blobs themselves, where they are few.
     pub kept: Option<Vec<Blob>>,
+    /// The evidence that all of them are at the replica already.
+    pub already: Option<VerifiedCopy>,
     /// Its registered files.
     pub files: SourceFiles,
 }
@@ -51,9 +55,10 @@ pub struct SourceFiles {
 /// has blobs that cannot be streamed, or has not exactly one manifest to stream from.
 pub async fn find_source_asset(
     job: &ReplicationJob,
-    site: &Site,
+    sites: &Sites,
     storage: &Storage<'_>,
 ) -> Result<SourceAsset, Failure> {
+    let site = &sites.source;
     let gone = || {
         Failure::permanent("asset-gone", format!("asset {} does not exist at the source", job.asset_id))
             .with_hint(
@@ -63,29 +68,50 @@ pub async fn find_source_asset(
     };
     let asset = site.media.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
     site.media.verify_replicable(&asset).await?;
-    let blobs = BlobFacts::look(&storage.source(&asset).await?).await?;
+    let replica = find_replica(job, sites, storage).await?;
+    let blobs = BlobFacts::look(&storage.source(&asset).await?, replica.as_ref()).await?;
     let at_source = |failure: Failure| failure.at_site(&site.name);
     // First: an asset that is still being filled may lack its manifest for now.
     verify_expected(job, &blobs.inventory.content).map_err(at_source)?;
     let files = look_at_files(&asset, site).await?;
     blobs.verify(&files.manifest, &asset.container).map_err(at_source)?;
-    Ok(SourceAsset { asset, inventory: blobs.inventory, kept: blobs.kept, files })
+    Ok(SourceAsset { asset, inventory: blobs.inventory, kept: blobs.kept, already: blobs.already, files })
+}
+
+/// The container of a replica that an earlier run has made. It is listed beside the source's, so that one reading of both
+/// tells when nothing is left to be copied. Not where listing needs a SAS locator: none is made for a mere look.
+async fn find_replica(
+    job: &ReplicationJob,
+    sites: &Sites,
+    storage: &Storage<'_>,
+) -> Result<Option<Container>, Failure> {
+    let SiteStorage::Key(_) = sites.replica.storage else { return Ok(None) };
+    let mark = AssetMark { source: job.source.clone(), asset_id: job.asset_id.clone() };
+    let found = sites.replica.media.find_replica_asset(&mark).await;
+    match found.map_err(|failure| failure.at_site(&sites.replica.name))? {
+        Some(replica) => storage.replica(&replica).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// What one reading of the blobs tells.
 struct BlobFacts {
     inventory: Inventory,
     kept: Option<Vec<Blob>>,
+    already: Option<VerifiedCopy>,
     odd: Option<(String, BlobKind)>,
     manifests: BTreeSet<String>,
 }
 
 impl BlobFacts {
-    async fn look(container: &Container) -> Result<Self, Failure> {
-        let (mut blobs, mut tally, mut kept) = (container.blobs(), Tally::default(), Some(Vec::new()));
+    async fn look(source: &Container, replica: Option<&Container>) -> Result<Self, Failure> {
+        let nothing = || Reading::Kept(Vec::new().into_iter());
+        let mut join = Join::new(Reading::of(source), replica.map_or_else(nothing, Reading::of));
+        let (mut comparison, mut kept) = (Comparison::for_registration(), Some(Vec::new()));
         let (mut odd, mut manifests) = (None, BTreeSet::new());
-        while let Some(blob) = blobs.next().await? {
-            tally.add(&blob);
+        while let Some(pair) = join.next().await? {
+            comparison.see(&pair);
+            let (Pair::Source(blob) | Pair::Both(blob, _)) = pair else { continue };
             if blob.kind != BlobKind::Block {
                 odd.get_or_insert_with(|| (blob.name.clone(), blob.kind));
             }
@@ -97,7 +123,8 @@ impl BlobFacts {
                 kept.push(blob);
             }
         }
-        Ok(Self { inventory: tally.inventory(), kept, odd, manifests })
+        let (inventory, already) = comparison.already();
+        Ok(Self { inventory, kept, already, odd, manifests })
     }
 
     /// Streaming endpoints serve block blobs only (contract ams-v2, section 9), and no asset without its manifest's blob.

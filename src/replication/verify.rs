@@ -6,7 +6,7 @@ use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
 use crate::failure::Failure;
-use crate::model::{Asset, Content, Difference, METADATA_SOURCE_ETAG, Pair, Tally};
+use crate::model::{Asset, Content, Difference, Inventory, METADATA_SOURCE_ETAG, Pair, Tally};
 
 /// So many differences are named, the others counted.
 const SHOWN: usize = 5;
@@ -31,40 +31,88 @@ impl VerifiedCopy {
     }
 }
 
-/// Does: lists both sites again and compares names, versions, sizes, MD5, headers and metadata.
+/// Does: lists both sites again and compares names, versions, sizes, MD5, headers and metadata; what was found complete
+/// before anything was to be copied is not listed again.
 /// Safe to repeat because: it only reads.
 /// Fails as: `Transient` when the source changed in mid-copy or a file is not identical (the next run copies it again),
 /// `Permanent` when the replica holds files that the source has not.
 pub async fn verify_copy(
-    asset: &SourceAsset,
+    asset: &mut SourceAsset,
     replica: &Asset,
     storage: &Storage<'_>,
     sites: &Sites,
 ) -> Result<VerifiedCopy, Failure> {
+    if let Some(verified) = asset.already.take() {
+        return Ok(verified);
+    }
     let (source, copy) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
-    let mut join = Join::new(Reading::of(&source), Reading::of(&copy));
-    let (mut tally, mut registrable) = (Tally::default(), Sizes::default());
-    let (mut found, mut changed) = (Differences::default(), None);
-    while let Some(pair) = join.next().await? {
+    let join = Join::new(Reading::of(&source), Reading::of(&copy));
+    Comparison::for_registration().read(join).await?.verified(&asset.inventory, sites)
+}
+
+/// What both listings tell, read side by side.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    tally: Tally,
+    /// `None` where nobody will register files: a name needs some bytes of memory.
+    registrable: Option<Sizes>,
+    found: Differences,
+    changed: Option<String>,
+    incomplete: usize,
+}
+
+impl Comparison {
+    /// One that remembers the names that a media service is to register.
+    pub fn for_registration() -> Self {
+        Self { registrable: Some(Sizes::default()), ..Self::default() }
+    }
+
+    /// Takes all names.
+    pub async fn read(mut self, mut join: Join) -> Result<Self, Failure> {
+        while let Some(pair) = join.next().await? {
+            self.see(&pair);
+        }
+        Ok(self)
+    }
+
+    /// Takes the next name.
+    pub fn see(&mut self, pair: &Pair) {
         if let Some(blob) = pair.source() {
-            tally.add(blob);
-            if !blob.name.contains('/') {
+            self.tally.add(blob);
+            if let Some(registrable) = &mut self.registrable
+                && !blob.name.contains('/')
+            {
                 registrable.insert(&blob.name, blob.size_bytes);
             }
         }
-        found.extend(pair.difference());
-        changed = changed.or_else(|| name_of_change(&pair));
+        let is_complete = matches!(pair, Pair::Both(ours, theirs) if ours.is_complete_in(theirs));
+        self.incomplete += usize::from(!is_complete);
+        self.found.extend(pair.difference());
+        if self.changed.is_none() {
+            self.changed = name_of_change(pair);
+        }
     }
-    let now = tally.inventory();
-    if now.versions != asset.inventory.versions {
-        let name = changed.map_or_else(|| "a file".to_owned(), |name| format!("'{name}'"));
-        let message = format!("{name} changed at the source while the asset was copied");
-        return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
+
+    /// What the source's blobs add up to; and the evidence where all of them are at the replica already, and nothing else.
+    pub fn already(self) -> (Inventory, Option<VerifiedCopy>) {
+        let (inventory, is_complete) = (self.tally.inventory(), self.incomplete == 0);
+        let content = inventory.content.clone();
+        (inventory, is_complete.then(|| VerifiedCopy { content, registrable: self.registrable.unwrap_or_default() }))
     }
-    if found.count > 0 {
-        return Err(found.failure().at_site(&sites.replica.name));
+
+    /// The evidence, where the source is still as it was `before` the copy, and the replica equal to it.
+    pub fn verified(self, before: &Inventory, sites: &Sites) -> Result<VerifiedCopy, Failure> {
+        let now = self.tally.inventory();
+        if now.versions != before.versions {
+            let name = self.changed.map_or_else(|| "a file".to_owned(), |name| format!("'{name}'"));
+            let message = format!("{name} changed at the source while the asset was copied");
+            return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
+        }
+        if self.found.count > 0 {
+            return Err(self.found.failure().at_site(&sites.replica.name));
+        }
+        Ok(VerifiedCopy { content: now.content, registrable: self.registrable.unwrap_or_default() })
     }
-    Ok(VerifiedCopy { content: now.content, registrable })
 }
 
 /// The name of a file that was made, removed or changed at the source after it was copied, if this is one.

@@ -145,6 +145,14 @@ impl AmsV2 {
         Ok(self.client.delete(key("Assets", id)).await?)
     }
 
+    /// The replica asset that carries `mark`, if it was made; of several the oldest.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn find_replica_asset(&self, mark: &AssetMark) -> Result<Option<Asset>, Failure> {
+        self.find_marked(mark).await?.into_iter().next().map(|row| self.asset(row)).transpose()
+    }
+
     /// The ids of the replica assets that carry `mark`, the oldest first; several only while a race is decided.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use stream_replicator::model::{Blob, Difference};
 use testbed::proxy::{CopyOutcome, FaultProxy, Rule};
 
-use crate::blob_store::world::{AWKWARD_NAMES, World, differences, options};
+use crate::blob_store::world::{AWKWARD_NAMES, World, options};
 
 /// A world behind a proxy, with some blobs in a container of the source.
 async fn behind_proxy() -> Result<(World, FaultProxy, String, Vec<Blob>)> {

@@ -1,0 +1,53 @@
+//! Copies one container to another and proves it, without a media service: what a job does between its first and its last
+//! word with one.
+
+use super::budget::Budget;
+use super::copy::copy_containers;
+use super::join::{Join, Reading};
+use super::progress::Progress;
+use super::sites::{SiteStorage, Sites};
+use super::verify::Comparison;
+use crate::blob_store::Container;
+use crate::failure::Failure;
+use crate::model::{Content, SiteName};
+
+/// Makes `to` at the replica site a copy of `from` at the source site, and verifies it. Safe to run again: what is complete
+/// is skipped. The container at the replica is made where it is missing.
+///
+/// # Errors
+/// As the steps `copy_blobs` and `verify_copy` of a job; permanent `no-account-key` for a site whose storage is reached
+/// through its media service alone.
+pub async fn copy_container(
+    from: &str,
+    to: &str,
+    sites: &Sites,
+    budget: Budget,
+    progress: &Progress,
+) -> Result<Content, Failure> {
+    let from = container(&sites.source.storage, &sites.source.name, from)?;
+    let to = container(&sites.replica.storage, &sites.replica.name, to)?;
+    to.ensure().await.map_err(|failure| failure.at_site(&sites.replica.name))?;
+    let both = || Join::new(Reading::of(&from), Reading::of(&to));
+    let (before, already) = Comparison::default().read(both()).await?.already();
+    progress.begin(before.content.files, before.content.bytes);
+    if already.is_some() {
+        progress.all_skipped();
+        return Ok(before.content);
+    }
+    copy_containers(from.clone(), to.clone(), None, sites, budget, progress).await?;
+    progress.got_on("verify_copy");
+    let verified = Comparison::default().read(both()).await?.verified(&before, sites)?;
+    Ok(verified.content().clone())
+}
+
+fn container(storage: &SiteStorage, site: &SiteName, name: &str) -> Result<Container, Failure> {
+    match storage {
+        SiteStorage::Key(account) => Ok(account.container(name)),
+        SiteStorage::Sas(_) => Err(Failure::permanent(
+            "no-account-key",
+            format!("storage of site '{site}' is reached through SAS locators, which belong to assets"),
+        )
+        .with_hint("give the settings the account's key, or replicate the asset")
+        .at_site(site)),
+    }
+}
