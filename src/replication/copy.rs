@@ -7,6 +7,7 @@ use super::engine::CopyEngine;
 use super::engine::plan::{self, Manifests};
 use super::join::{Join, Reading};
 use super::progress::Progress;
+use super::report::tell_while;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
@@ -47,9 +48,14 @@ pub async fn copy_containers(
     let source = kept.map_or_else(|| Reading::of(&from), |blobs| Reading::Kept(blobs.into_iter()));
     let engine = CopyEngine { from, to, pace: &sites.pace, tries: sites.copy_tries, budget, progress };
 
+    tell_while(progress, &sites.pace, copy_in_order(&engine, source)).await
+}
+
+/// Manifests last, so that no player ever sees one whose media are missing.
+async fn copy_in_order(engine: &CopyEngine<'_>, source: Reading) -> Result<(), Failure> {
     let mut later = Manifests::default();
     let join = Join::new(source, Reading::of(&engine.to));
-    engine.copy_all(plan::media(join, &mut later, progress)).await?;
+    engine.copy_all(plan::media(join, &mut later, engine.progress)).await?;
     if later.are_more {
         let join = Join::new(Reading::of(&engine.from), Reading::of(&engine.to));
         return engine.copy_all(plan::manifests(join)).await;

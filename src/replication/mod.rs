@@ -13,6 +13,7 @@ mod manifest;
 mod names;
 mod playback;
 mod progress;
+mod report;
 mod resolve;
 mod sas_hold;
 mod sites;

@@ -5,6 +5,7 @@ mod blob_store;
 mod blocks;
 mod check;
 mod china;
+mod containers;
 mod copies;
 mod dead_letters;
 mod failed_events;

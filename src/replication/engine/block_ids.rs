@@ -68,12 +68,6 @@ impl BlockPlan {
         self.size_bytes.div_ceil(self.block_bytes)
     }
 
-    /// Length of all blocks but the last.
-    #[must_use]
-    pub fn block_bytes(&self) -> u64 {
-        self.block_bytes
-    }
-
     /// All blocks, in order.
     pub fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
         (0..self.count()).map(|index| self.block(index))
@@ -171,7 +165,7 @@ mod tests {
             let all: Vec<Block> = plan.blocks().collect();
             let mut end = 0;
             for block in &all {
-                assert!(block.offset == end && block.bytes > 0 && block.bytes <= plan.block_bytes());
+                assert!(block.offset == end && block.bytes > 0 && block.bytes <= plan.block_bytes);
                 end += block.bytes;
             }
             assert_eq!((end, all.len() as u64), (size, plan.count()));

@@ -1,6 +1,6 @@
 //! When the next request of a route may begin: one limiter for its two storage accounts, one cap on its bytes.
 
-use super::limiter::{Limiter, LimiterSettings, Permit};
+use super::limiter::{Limiter, LimiterSettings, LimiterState, Permit};
 use super::rate_cap::RateCap;
 use super::schedule::Terms;
 use crate::settings::CopySettings;
@@ -24,7 +24,7 @@ impl Pace {
         let cap_bytes_per_second = Some(settings.max_mib_per_second * MIB).filter(|&cap| cap > 0);
         let (start, slots) = (START.min(settings.max_requests), settings.max_requests);
         Self {
-            limiter: Limiter::new(LimiterSettings { start, cap: slots, ..LimiterSettings::default() }),
+            limiter: Limiter::new(LimiterSettings { start, cap: slots }),
             cap: RateCap::new(cap_bytes_per_second),
             terms: Terms { slots, cap_bytes_per_second },
         }
@@ -38,6 +38,11 @@ impl Pace {
     /// So many requests begin in each slice, however short it is.
     pub fn at_least(&self) -> usize {
         START.min(self.terms.slots)
+    }
+
+    /// How many requests are under way, and what was found out of how many may be.
+    pub fn state(&self) -> LimiterState {
+        self.limiter.state()
     }
 
     /// Waits until a request for so many bytes may begin.

@@ -42,7 +42,13 @@ impl CopyEngine<'_> {
             let begun = Instant::now();
             let failure = match self.make(&request, budget).await {
                 Ok(outcome) => {
-                    permit.done(SizeClass::of(request.bytes()), begun.elapsed());
+                    match request {
+                        Request::Whole(_) | Request::Stage(..) => {
+                            permit.done(SizeClass::of(request.bytes()), begun.elapsed());
+                        }
+                        // These take another time than copies do, which would be mistaken for a change.
+                        Request::Look(_) | Request::Commit(..) => permit.failed(),
+                    }
                     return (request, Ok(outcome));
                 }
                 Err(failure) => failure,

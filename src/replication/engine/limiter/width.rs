@@ -1,0 +1,139 @@
+//! How many requests may be under way at once, as far as the service's answers in good time tell.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::LimiterSettings;
+use super::latency::Latencies;
+use super::pace::GONE_AFTER;
+use crate::replication::engine::operation::SizeClass;
+
+/// The width changes once in this time, and only if all of it was used.
+const WINDOW: Duration = Duration::from_millis(500);
+/// What it grows by when it doubles no more.
+const STEP: usize = 8;
+/// Longer latencies than this, by the shortest ones, hold it.
+const HOLDS_AT: f64 = 2.0;
+/// Beyond this a doubling would gain less than a fifth: 2 / (5/3) = 1.2.
+const DOUBLES_BELOW: f64 = 5.0 / 3.0;
+/// After so long the shortest latency may be out of date.
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+
+/// The width, and what tells whether a larger one gains anything.
+#[derive(Debug)]
+pub struct Width {
+    settings: LimiterSettings,
+    width: usize,
+    changes: u64,
+    window_began: Instant,
+    was_full: bool,
+    doubles_from: Option<Instant>,
+    /// What it was before it doubled last, until it shows whether that was too much.
+    before_doubling: Option<usize>,
+    held_since: Option<Instant>,
+    latencies: Latencies,
+}
+
+impl Width {
+    /// As wide as the settings begin with.
+    pub fn new(settings: LimiterSettings, now: Instant) -> Self {
+        let start = settings.start.max(1);
+        let settings = LimiterSettings { start, cap: settings.cap.max(start) };
+        Self {
+            settings,
+            width: start,
+            changes: 0,
+            window_began: now,
+            was_full: false,
+            doubles_from: Some(now),
+            before_doubling: None,
+            held_since: None,
+            latencies: Latencies::default(),
+        }
+    }
+
+    /// Requests that may be under way at once.
+    pub fn get(&self) -> usize {
+        self.width
+    }
+
+    /// How often it has changed. A request that began at another width tells nothing of this one.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether one more may be under way; if not, all of the width is used.
+    pub fn has_room(&mut self, in_flight: usize, now: Instant) -> bool {
+        self.review(now);
+        self.was_full |= in_flight >= self.width;
+        in_flight < self.width
+    }
+
+    /// Takes the latency of a request that began at this width.
+    pub fn learn(&mut self, class: SizeClass, took: Duration) {
+        self.latencies.add(class, took);
+    }
+
+    /// Never wider than what was in use when the service refused more.
+    pub fn cut(&mut self, now: Instant, in_flight: usize) {
+        self.set(self.width.min(in_flight.max(self.settings.start)));
+        self.was_full = false;
+        self.before_doubling = None;
+        self.held_since = None;
+        self.doubles_from = Some(now + GONE_AFTER);
+    }
+
+    /// Changes the width when its time is over.
+    pub fn review(&mut self, now: Instant) {
+        if now.duration_since(self.window_began) < WINDOW {
+            return;
+        }
+        self.window_began = now;
+        if !std::mem::take(&mut self.was_full) {
+            return;
+        }
+        match self.latencies.stretch() {
+            // not enough answers at this width so far
+            None => self.was_full = true,
+            Some(stretch) if stretch > HOLDS_AT => self.hold(now),
+            Some(stretch) => self.widen(now, stretch),
+        }
+    }
+
+    fn widen(&mut self, now: Instant, stretch: f64) {
+        self.held_since = None;
+        if stretch < DOUBLES_BELOW && self.doubles_from.is_some_and(|from| now >= from) {
+            self.before_doubling = Some(self.width);
+            self.set(self.width * 2);
+        } else {
+            self.before_doubling = None;
+            self.set(self.width + STEP);
+        }
+    }
+
+    fn hold(&mut self, now: Instant) {
+        if let Some(before) = self.before_doubling.take() {
+            self.doubles_from = None;
+            self.set(before);
+        }
+        let since = *self.held_since.get_or_insert(now);
+        if now.duration_since(since) >= LONGEST_HOLD {
+            // At half the width a service that queues loses nothing, and shows its shortest latency again. One that has
+            // become slower for other reasons shows that too.
+            self.latencies = Latencies::default();
+            self.held_since = None;
+            self.doubles_from = Some(now);
+            self.set(self.width / 2);
+        }
+    }
+
+    fn set(&mut self, width: usize) {
+        let width = width.clamp(self.settings.start, self.settings.cap);
+        if width != self.width {
+            self.width = width;
+            self.changes += 1;
+            self.latencies.begin_anew();
+        }
+    }
+}
