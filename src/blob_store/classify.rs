@@ -172,6 +172,11 @@ impl Refusal {
         self.is_answer(|answer| answer.status == 413 || (answer.status == 409 && answer.code.contains("Size")))
     }
 
+    /// Whether the service does not let us.
+    pub fn is_denied(&self) -> bool {
+        self.is_answer(|answer| matches!(answer.status, 401 | 403))
+    }
+
     /// Whether no answer came in time.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))

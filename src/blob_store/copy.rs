@@ -14,6 +14,7 @@ use azure_storage_blob::models::{
 use super::Container;
 use super::blob_copy::{BlobCopy, CopyOptions, CopyState};
 use super::classify::Refusal;
+use super::sas::Grant;
 use crate::failure::Failure;
 use crate::model::Blob;
 
@@ -43,6 +44,18 @@ impl Container {
     pub async fn copy_whole(&self, source: &Self, blob: &Blob, options: CopyOptions) -> Result<Whole, Failure> {
         let copy = BlobCopy { target: self, source, blob, options };
         copy.run().await.map_err(|failure| copy.at_its_site(failure))
+    }
+}
+
+impl Container {
+    /// Whether this process can read a blob itself (Get Blob Properties, Azure Blob REST); `None` when that cannot be told.
+    /// Tries once.
+    pub async fn is_readable(&self, name: &str) -> Option<bool> {
+        let looked = async { self.blob(Grant::Read(name), None)?.get_properties(None).await };
+        match looked.await.map_err(Refusal::from) {
+            Ok(_) => Some(true),
+            Err(refusal) => refusal.is_denied().then_some(false),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use testbed::proxy::{FaultProxy, Seen};
+use testbed::proxy::{FaultProxy, Rule, Seen};
 use testbed::storage::PutOptions;
 use uuid::Uuid;
 
@@ -72,5 +72,25 @@ async fn what_cannot_be_copied_says_why() -> Result<()> {
     let output = run_once(&world.config(), &["copy", "west", "mars", "x"]).await?;
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8(output.stderr)?.contains("there is no site 'mars'"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_that_only_the_replicas_service_cannot_read_is_told_apart() -> Result<()> {
+    let world = World::start().await?;
+    let azurite = world.azurite().socket_addrs(|| None)?;
+    let proxy = FaultProxy::start(*azurite.first().context("no address")?).await?;
+    world.write_config_with_blob_url(&["west", "east"], "", proxy.url())?;
+    let name = container(&world).await?;
+    proxy.fault(Rule::answer(403, "CannotVerifyCopySource").header("x-ms-copy-source"));
+    let (_, errors, code) = copy(&world, &[&name]).await?;
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("source-denied") && errors.contains("it is the source account's firewall"), "{errors}");
+
+    proxy.fault(Rule::answer(403, "AuthenticationFailed").path("/west/").query("sr=b"));
+    let (_, errors, _) = copy(&world, &[&name]).await?;
+    assert!(errors.contains("cannot read the blob either"), "{errors}");
+    let asked = proxy.requests().iter().filter(|seen| seen.copy_source.is_some()).count();
+    assert!(asked < FILES * 4, "what cannot work is not tried for every file: {asked} requests");
     Ok(())
 }

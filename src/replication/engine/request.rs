@@ -58,9 +58,31 @@ impl CopyEngine<'_> {
             } else {
                 permit.failed();
             }
-            let Some(wait) = tries.next(&failure) else { return (request, Err(failure)) };
+            let Some(wait) = tries.next(&failure) else {
+                let failure = self.explain(failure, &request).await;
+                return (request, Err(failure));
+            };
             tracing::debug!(code = failure.code, ?wait, "copy request is tried again: {failure}");
             sleep(wait).await;
+        }
+    }
+
+    /// The one refusal of a copy source stands for two troubles that are mended at two places: a look of our own tells them
+    /// apart.
+    async fn explain(&self, failure: Failure, request: &Request) -> Failure {
+        if failure.code != "source-denied" {
+            return failure;
+        }
+        match self.from.is_readable(&request.task().blob.name).await {
+            Some(true) => failure.with_hint(
+                "this worker can read the blob with the same credential, so it is the source account's firewall that keeps \
+                 out the replica's storage service: let that in (the worker's address does not matter here)",
+            ),
+            Some(false) => failure.with_hint(
+                "this worker cannot read the blob either: the source account's key or SAS is wrong or has been rolled, or \
+                 its firewall keeps everybody out",
+            ),
+            None => failure,
         }
     }
 

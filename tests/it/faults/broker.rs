@@ -50,15 +50,8 @@ async fn a_memory_alarm_while_events_are_published() -> Result<()> {
     memory_alarm(Duration::from_secs(7)).await
 }
 
-mod long {
-    #[tokio::test]
-    async fn a_memory_alarm_of_half_a_minute_while_events_are_published() -> anyhow::Result<()> {
-        super::memory_alarm(std::time::Duration::from_secs(30)).await
-    }
-}
-
 /// It blocks those who publish: events wait, nothing is given up, and all goes on when the alarm is over.
-async fn memory_alarm(lasts: Duration) -> Result<()> {
+pub async fn memory_alarm(lasts: Duration) -> Result<()> {
     let broker = start_rabbitmq().await?;
     let mut scene = Scene::begin_in(World::at_broker(&broker).await?, "").await?;
     scene.send_and_hold().await?;

@@ -40,7 +40,7 @@ const ROWS: &[Row] = &[
         "memory alarm in mid-publish",
         &[
             "faults::broker::a_memory_alarm_while_events_are_published",
-            "faults::broker::long::a_memory_alarm_of_half_a_minute_while_events_are_published",
+            "faults::long::a_memory_alarm_of_half_a_minute_while_events_are_published",
             "rabbitmq::an_alarm_delays_a_publish_and_ends_the_session_when_it_lasts",
         ],
     ),

@@ -30,3 +30,8 @@ seeds! {
 async fn two_hundred_thousand_messages_that_nobody_can_use_leave_nothing_in_memory() -> Result<()> {
     load::flood(200_000).await
 }
+
+#[tokio::test]
+async fn a_memory_alarm_of_half_a_minute_while_events_are_published() -> Result<()> {
+    super::broker::memory_alarm(std::time::Duration::from_secs(30)).await
+}
