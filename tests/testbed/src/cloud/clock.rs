@@ -20,7 +20,7 @@ pub(crate) struct Etag(u64);
 
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{:015X}", self.0)
+        write!(f, "0x{:X}", self.0)
     }
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct Clock(AtomicU64);
 impl Clock {
     pub(crate) fn new() -> Self {
         let seconds = u64::try_from(now()).unwrap_or_default();
-        // the look of real tags: 0x8D and twelve digits that grow with time
-        Self(AtomicU64::new(0x8D_E000_0000_0000 | (seconds << 12 & 0xFFF_FFFF_FFFF)))
+        // the look of real tags: 0x8DE and twelve digits that grow with time
+        Self(AtomicU64::new(0x8DE_0000_0000_0000 | ((seconds & 0xFFF_FFFF) << 16)))
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
@@ -111,7 +111,7 @@ mod tests {
         let clock = Clock::new();
         let (one, other) = (clock.stamp().etag, clock.stamp().etag);
         assert_ne!(one, other);
-        assert!(one.to_string().starts_with("0x") && one.to_string().len() == 17, "{one}");
+        assert!(one.to_string().starts_with("0x8DE") && one.to_string().len() == 17, "{one}");
         assert!(one.is(&one.quoted()) && one.is(&one.to_string()) && one.is("*") && !one.is(&other.quoted()));
     }
 }
