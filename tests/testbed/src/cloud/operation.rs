@@ -33,6 +33,8 @@ pub enum Operation {
     PutBlockList,
     GetBlockList,
     LeaseBlob,
+    AppendBlock,
+    PutPage,
     /// None that the model has.
     Unknown,
 }
@@ -83,6 +85,8 @@ impl Operation {
             ("PUT", "metadata") => Self::SetBlobMetadata,
             ("PUT", "properties") => Self::SetBlobProperties,
             ("PUT", "lease") => Self::LeaseBlob,
+            ("PUT", "appendblock") => Self::AppendBlock,
+            ("PUT", "page") => Self::PutPage,
             ("PUT", "copy") => Self::AbortCopyBlob,
             ("PUT", "") if has("x-ms-copy-source") && has("x-ms-blob-type") => Self::PutBlobFromUrl,
             ("PUT", "") if call.header("x-ms-requires-sync") == "true" => Self::CopyBlobFromUrl,
@@ -121,6 +125,7 @@ impl Operation {
             Self::PutBlob | Self::PutBlobFromUrl | Self::CopyBlob | Self::CopyBlobFromUrl => {
                 ("wc", ResourceType::Object)
             }
+            Self::AppendBlock => ("wa", ResourceType::Object),
             Self::GetBlob | Self::GetBlobProperties | Self::GetBlockList => ("r", ResourceType::Object),
             Self::DeleteBlob => ("d", ResourceType::Object),
             Self::PutBlock
@@ -129,6 +134,7 @@ impl Operation {
             | Self::SetBlobMetadata
             | Self::SetBlobProperties
             | Self::LeaseBlob
+            | Self::PutPage
             | Self::AbortCopyBlob => ("w", ResourceType::Object),
             // any permission will do (Get Account Information, Azure Blob REST)
             Self::GetAccountInformation | Self::Unknown => ("racwdlup", ResourceType::Service),

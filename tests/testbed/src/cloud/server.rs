@@ -61,13 +61,8 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         return Ok(control::serve(&shared, &head.method, path, &body).await.into_response(false));
     }
     let is_head = head.method == Method::HEAD;
-    let is_read = is_head || head.method == Method::GET;
     let call = Call::new(head.method, &head.uri, head.headers, body);
-    let answer = if is_read {
-        shared.answer(call).await
-    } else {
-        // what a client has asked for is done, also when it does not wait for the answer
-        tokio::spawn(async move { shared.answer(call).await }).await.ok().flatten()
-    };
+    // what a client has asked for is done, also when it does not wait for the answer
+    let answer = tokio::spawn(async move { shared.answer(call).await }).await.ok().flatten();
     answer.map(|answer| answer.into_response(is_head)).ok_or(Cut)
 }

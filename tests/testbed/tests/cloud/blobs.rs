@@ -112,6 +112,38 @@ pub async fn metadata_and_headers_are_replaced(world: &World) {
     assert_eq!(head.header("content-md5"), "", "what is not given is cleared");
 }
 
+pub async fn other_kinds_of_blobs(world: &World) {
+    let (west, east) = world.containers().await;
+    let append = west.put("append").header("x-ms-blob-type", "AppendBlob").send().await;
+    append.is(201, "");
+    for (body, offset) in [("0123", "0"), ("4567", "4")] {
+        let appended = west.put("append").query("comp", "appendblock").body(body).send().await;
+        appended.is(201, "");
+        assert_eq!(appended.header("x-ms-blob-append-offset"), offset);
+    }
+    let page = west.put("page").header("x-ms-blob-type", "PageBlob").header("x-ms-blob-content-length", "1024");
+    page.send().await.is(201, "");
+    let write = west.put("page").query("comp", "page").header("x-ms-page-write", "update");
+    write.header("x-ms-range", "bytes=512-1023").body(vec![7; 512]).send().await.is(201, "");
+    assert_eq!(west.get("append").send().await.text(), "01234567");
+    let page = west.get("page").send().await;
+    assert_eq!((page.body[511], page.body[512], page.body.len()), (0, 7, 1024));
+    assert_eq!(west.list().send().await.texts("BlobType"), ["AppendBlob", "PageBlob"]);
+    west.put("append")
+        .query("comp", "page")
+        .header("x-ms-page-write", "update")
+        .header("x-ms-range", "bytes=0-511")
+        .body(vec![7; 512])
+        .send()
+        .await
+        .is(409, "InvalidBlobType");
+    let odd = west.put("odd").header("x-ms-blob-type", "PageBlob").header("x-ms-blob-content-length", "100");
+    assert_eq!(odd.send().await.status, 400);
+    east.put("copy").header("x-ms-copy-source", west.url("append", "r").as_str()).send().await.is(202, "");
+    let copy = east.get("copy").send().await;
+    assert_eq!((copy.text(), copy.header("x-ms-blob-type")), ("01234567", "AppendBlob"));
+}
+
 pub async fn what_is_not_there(world: &World) {
     let place = world.container(&world.west).await;
     place.get("x").send().await.is(404, "BlobNotFound");

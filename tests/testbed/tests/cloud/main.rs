@@ -33,6 +33,7 @@ on_both!(
     blobs::a_blob_keeps_what_was_put,
     blobs::parts_of_a_blob,
     blobs::metadata_and_headers_are_replaced,
+    blobs::other_kinds_of_blobs,
     blobs::what_is_not_there,
     blobs::containers_come_and_go,
     blobs::what_tools_ask_first,

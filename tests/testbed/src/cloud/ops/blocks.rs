@@ -11,6 +11,7 @@ use super::{Request, conditions};
 use crate::cloud::answer::Answer;
 use crate::cloud::error::Refusal;
 use crate::cloud::state::Container;
+use crate::cloud::state::blob::Kind;
 use crate::cloud::state::content::Content;
 
 /// The largest block, since version 2019-12-12 (Put Block From URL, Azure Blob REST).
@@ -95,6 +96,9 @@ fn verify_place(request: &Request<'_>, container: &Container, id: &str) -> Resul
         conditions::verify_lease(request.call, Some(blob))?;
         if blob.is_pending() {
             return Err(Refusal::pending_copy());
+        }
+        if blob.kind != Kind::Block {
+            return Err(super::kinds::wrong_kind());
         }
     }
     let Some(staged) = container.staged.get(name) else { return Ok(()) };

@@ -55,6 +55,7 @@ pub(super) async fn sync_copy(request: &Request<'_>) -> Result<Answer, Refusal> 
     verify_size(source.blob.content.size(), SYNC_COPY_MAX_MIB)?;
     Source::verify_md5(request, &source.blob.content)?;
     let mut blob = described(request, &source)?;
+    blob.kind = source.blob.kind;
     let id = uuid::Uuid::new_v4().to_string();
     let copy = started(&id, &source);
     spend(request, &source, blob.content.size(), request.shared.costs().of_copy()).await;
@@ -68,7 +69,7 @@ pub(super) fn start(request: &Request<'_>) -> Result<Answer, Refusal> {
     verify_target(request, true)?;
     let source = Source::find(request)?;
     let mut blob = described(request, &source)?;
-    blob.blocks = source.blob.blocks.clone();
+    (blob.kind, blob.blocks) = (source.blob.kind, source.blob.blocks.clone());
     let (id, cost) = (uuid::Uuid::new_v4().to_string(), request.shared.costs().of_async_copy());
     let copy = started(&id, &source);
     if cost.is_free() {

@@ -9,7 +9,7 @@ use super::{Request, conditions};
 use crate::cloud::answer::Answer;
 use crate::cloud::clock::http_date;
 use crate::cloud::error::Refusal;
-use crate::cloud::state::blob::Blob;
+use crate::cloud::state::blob::{Blob, Kind};
 use crate::cloud::state::lease::LeaseState;
 
 /// The largest range whose MD5 is computed on demand (Get Blob, Azure Blob REST).
@@ -107,10 +107,13 @@ fn headers(mut answer: Answer, blob: &Blob) -> Answer {
             answer.set("x-ms-copy-completion-time", &http_date(completed));
         }
     }
-    answer
+    let answer = answer
         .fixed("accept-ranges", "bytes")
-        .fixed("x-ms-blob-type", "BlockBlob")
-        .fixed("x-ms-server-encrypted", "true")
-        .fixed("x-ms-access-tier", "Hot")
-        .fixed("x-ms-access-tier-inferred", "true")
+        .fixed("x-ms-blob-type", blob.kind.word())
+        .fixed("x-ms-server-encrypted", "true");
+    match blob.kind {
+        Kind::Block => answer.fixed("x-ms-access-tier", "Hot").fixed("x-ms-access-tier-inferred", "true"),
+        Kind::Append => answer.fixed("x-ms-blob-committed-block-count", "1"),
+        Kind::Page => answer.fixed("x-ms-blob-sequence-number", "0"),
+    }
 }

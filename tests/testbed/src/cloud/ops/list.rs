@@ -13,7 +13,7 @@ use crate::cloud::answer::Answer;
 use crate::cloud::clock::http_date;
 use crate::cloud::error::Refusal;
 use crate::cloud::state::Container;
-use crate::cloud::state::blob::Blob;
+use crate::cloud::state::blob::{Blob, Kind};
 use crate::cloud::state::lease::LeaseState;
 use crate::cloud::xml::{element, escape_into};
 
@@ -234,9 +234,10 @@ fn write_blob(body: &mut String, name: &str, blob: &Blob, wanted: &Wanted<'_>) {
     for (name, value) in parts {
         element(body, name, value.as_deref().unwrap_or_default());
     }
-    body.push_str(
-        "<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>",
-    );
+    element(body, "BlobType", blob.kind.word());
+    if blob.kind == Kind::Block {
+        body.push_str("<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>");
+    }
     let state = LeaseState::of(blob.lease.as_deref());
     element(body, "LeaseStatus", if state.is_locked() { "locked" } else { "unlocked" });
     element(body, "LeaseState", state.word());

@@ -7,6 +7,7 @@ mod container;
 mod copy;
 mod copy_source;
 mod get;
+mod kinds;
 mod lease;
 mod list;
 mod put;
@@ -58,6 +59,8 @@ pub(crate) async fn serve(request: Request<'_>, operation: Operation) -> Result<
         Operation::PutBlock => blocks::put(&request),
         Operation::PutBlockFromUrl => blocks::put_from_url(&request).await,
         Operation::PutBlockList => block_list::put(&request),
+        Operation::AppendBlock => kinds::append(&request),
+        Operation::PutPage => kinds::put_page(&request),
         Operation::GetBlockList => block_list::get(&request),
         Operation::LeaseBlob => lease::lease(&request),
         Operation::Unknown => Err(Refusal::not_implemented()),

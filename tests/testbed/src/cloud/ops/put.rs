@@ -10,7 +10,7 @@ use crate::cloud::answer::Answer;
 use crate::cloud::call::Call;
 use crate::cloud::clock::http_date;
 use crate::cloud::error::Refusal;
-use crate::cloud::state::blob::{Blob, Properties};
+use crate::cloud::state::blob::{Blob, Kind, Properties};
 use crate::cloud::state::content::Content;
 
 /// What a blob is when nobody says (Put Blob, Azure Blob REST).
@@ -36,16 +36,25 @@ pub(super) fn md5_header(call: &Call, name: &'static str) -> Result<Option<[u8; 
     md5.map(Some).ok_or_else(|| Refusal::new(400, "InvalidMd5", message).detail("HeaderName", name))
 }
 
-/// Put Blob, of a block blob.
+/// Put Blob.
 pub(super) fn put(request: &Request<'_>) -> Result<Answer, Refusal> {
     let call = request.call;
-    match call.header("x-ms-blob-type") {
-        "BlockBlob" => {}
+    let (kind, content) = match call.header("x-ms-blob-type") {
+        "BlockBlob" => (Kind::Block, Content::bytes(call.body.clone())),
+        "AppendBlob" => (Kind::Append, Content::empty()),
+        "PageBlob" => (Kind::Page, super::kinds::empty_pages(call)?),
         "" => return Err(Refusal::missing_header("x-ms-blob-type")),
-        "AppendBlob" | "PageBlob" => return Err(Refusal::not_implemented()),
         _ => return Err(Refusal::invalid_header("x-ms-blob-type")),
+    };
+    if kind != Kind::Block {
+        let (properties, metadata) = (typed(call.properties(true)), call.metadata()?);
+        let md5 = md5_header(call, "x-ms-blob-content-md5")?;
+        return request.account.with(&call.target.container, |container| {
+            conditions::verify_write(request, container.blobs.get(call.target.blob.as_str()).map(AsRef::as_ref))?;
+            let blob = Blob::new(content, properties, metadata, request.shared.clock.stamp());
+            Ok(written(201, &container.replace(&call.target.blob, Blob { kind, md5, ..blob })))
+        });
     }
-    let content = Content::bytes(call.body.clone());
     let md5 = content.md5();
     if md5_header(call, "content-md5")?.is_some_and(|given| given != md5) {
         return Err(Refusal::md5_mismatch());

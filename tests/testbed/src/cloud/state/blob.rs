@@ -7,9 +7,10 @@ use super::content::Content;
 use super::lease::Lease;
 use crate::cloud::clock::Stamp;
 
-/// A committed block blob. It is replaced, never changed, so that readers may hold it without a lock.
+/// A committed blob. It is replaced, never changed, so that readers may hold it without a lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Blob {
+    pub(crate) kind: Kind,
     pub(crate) content: Content,
     pub(crate) properties: Arc<Properties>,
     pub(crate) md5: Option<[u8; 16]>,
@@ -21,6 +22,25 @@ pub(crate) struct Blob {
     pub(crate) blocks: Option<Arc<[Block]>>,
     pub(crate) lease: Option<Box<Lease>>,
     pub(crate) copy: Option<Arc<Copy>>,
+}
+
+/// The kinds of blobs, under the words of `x-ms-blob-type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Block,
+    Append,
+    Page,
+}
+
+impl Kind {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Block => "BlockBlob",
+            Self::Append => "AppendBlob",
+            Self::Page => "PageBlob",
+        }
+    }
 }
 
 /// The five headers that a blob keeps for its readers.
@@ -104,9 +124,10 @@ impl Copy {
 }
 
 impl Blob {
+    /// A block blob.
     pub(crate) fn new(content: Content, properties: Arc<Properties>, metadata: Metadata, stamp: Stamp) -> Self {
-        let created = stamp.modified;
-        Self { content, properties, md5: None, metadata, stamp, created, blocks: None, lease: None, copy: None }
+        let (kind, created) = (Kind::Block, stamp.modified);
+        Self { kind, content, properties, md5: None, metadata, stamp, created, blocks: None, lease: None, copy: None }
     }
 
     pub(crate) fn is_pending(&self) -> bool {
