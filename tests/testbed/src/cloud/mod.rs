@@ -154,6 +154,11 @@ impl CloudModel {
         self.shared.observer.snapshot()
     }
 
+    /// Waits until the counters are as wanted: for example until so many copies are under way. Give it a deadline.
+    pub async fn until(&self, is_so: impl FnMut(&Counters) -> bool) {
+        self.shared.observer.until(is_so).await;
+    }
+
     /// Counts from zero.
     pub fn reset_counters(&self) {
         self.shared.observer.reset();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::call::{Call, Target};
@@ -64,6 +65,8 @@ pub struct Logged {
     pub blob: String,
     /// What Put Block (From URL) calls its block; empty otherwise.
     pub block_id: String,
+    /// Which bytes of its source a copy asked for (`x-ms-source-range`); empty for all.
+    pub source_range: String,
     /// The answer's status; 0 for none.
     pub status: u16,
     /// The answer's `x-ms-error-code`; empty when it went well.
@@ -82,6 +85,7 @@ pub(crate) struct Observer {
     copies_in_flight: AtomicU64,
     log: Mutex<VecDeque<Logged>>,
     log_size: AtomicU64,
+    changed: Notify,
 }
 
 /// A request under way.
@@ -100,6 +104,7 @@ impl Observer {
             copies_in_flight: AtomicU64::new(0),
             log: Mutex::default(),
             log_size: AtomicU64::new(0),
+            changed: Notify::new(),
         }
     }
 
@@ -113,6 +118,7 @@ impl Observer {
             counters.max_copies_in_flight = counters.max_copies_in_flight.max(copies);
         }
         drop(counters);
+        self.changed.notify_waiters();
         let is_logged = self.log_size.load(Ordering::Relaxed) > 0;
         Flight { operation, started: Instant::now(), entry: is_logged.then(|| entry(call, operation)) }
     }
@@ -127,16 +133,30 @@ impl Observer {
         counters.sent_bytes += sent_bytes;
         *counters.answers.entry(flight.operation).or_default().entry(status).or_default() += 1;
         drop(counters);
-        let Some(mut entry) = flight.entry else { return };
-        let milliseconds = |at: Instant| (at - self.since).as_secs_f64() * 1000.0;
-        error_code.clone_into(&mut entry.error_code);
-        (entry.status, entry.started_milliseconds) = (status, milliseconds(flight.started));
-        entry.ended_milliseconds = milliseconds(Instant::now());
-        let mut log = self.log();
-        while log.len() as u64 >= self.log_size.load(Ordering::Relaxed).max(1) {
-            log.pop_front();
+        if let Some(mut entry) = flight.entry {
+            let milliseconds = |at: Instant| (at - self.since).as_secs_f64() * 1000.0;
+            error_code.clone_into(&mut entry.error_code);
+            (entry.status, entry.started_milliseconds) = (status, milliseconds(flight.started));
+            entry.ended_milliseconds = milliseconds(Instant::now());
+            let mut log = self.log();
+            while log.len() as u64 >= self.log_size.load(Ordering::Relaxed).max(1) {
+                log.pop_front();
+            }
+            log.push_back(entry);
         }
-        log.push_back(entry);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the counters are as wanted.
+    pub(crate) async fn until(&self, mut is_so: impl FnMut(&Counters) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if is_so(&self.counters()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(crate) fn copied(&self, bytes: u64) {
@@ -184,6 +204,7 @@ fn entry(call: &Call, operation: Operation) -> Logged {
         container,
         blob,
         block_id: call.query.get("blockid").to_owned(),
+        source_range: call.header("x-ms-source-range").to_owned(),
         status: 0,
         error_code: String::new(),
         started_milliseconds: 0.0,

@@ -57,7 +57,7 @@ pub async fn put_blob_from_url(world: &World) {
     let copied = put("copy", &west.url("a", "r")).header("x-ms-source-if-match", &etag).send().await;
     if world.model.is_none() {
         // Azurite 3.37 has no Put Blob From URL
-        assert!(copied.status >= 400, "{copied:?}");
+        copied.is(500, "");
         return;
     }
     copied.is(201, "");

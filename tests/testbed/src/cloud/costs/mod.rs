@@ -46,7 +46,7 @@ pub struct Costs {
     pub counts_copies_at_source: bool,
     /// `Retry-After` of a 503.
     pub retry_after_seconds: Option<u64>,
-    /// Put Blob From URL is answered as a service without it does.
+    /// Put Blob From URL is answered as Azurite does, which lacks it: a bare 500.
     pub lacks_put_blob_from_url: bool,
     /// Random failures.
     pub faults: Faults,

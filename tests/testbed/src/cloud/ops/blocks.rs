@@ -53,8 +53,9 @@ pub(super) async fn put_from_url(request: &Request<'_>) -> Result<Answer, Refusa
     request.account.with(&call.target.container, |container| verify_place(request, container, &id))?;
     let source = Source::find(request)?;
     let size = source.blob.content.size();
-    let content = match call.find_header("x-ms-source-range").and_then(|range| parse_range(range, size)) {
+    let content = match call.find_header("x-ms-source-range") {
         Some(range) => {
+            let range = parse_range(range, size).ok_or_else(|| Refusal::invalid_header("x-ms-source-range"))?;
             let (first, last) = range.map_err(Refusal::of_copy_source)?;
             source.blob.content.slice(first, last - first + 1)
         }

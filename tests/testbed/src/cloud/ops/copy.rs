@@ -25,8 +25,8 @@ const PUT_FROM_URL_MAX_MIB: u64 = 5000;
 pub(super) async fn put_from_url(request: &Request<'_>) -> Result<Answer, Refusal> {
     let (call, costs) = (request.call, request.shared.costs());
     if costs.lacks_put_blob_from_url {
-        // what Azurite says when a handler is missing
-        return Err(Refusal::not_implemented());
+        // Azurite 3.37: no code, no body
+        return Ok(Answer::new(500));
     }
     if call.header("x-ms-blob-type") != "BlockBlob" {
         return Err(Refusal::invalid_header("x-ms-blob-type"));
