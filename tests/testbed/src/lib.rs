@@ -1,6 +1,7 @@
 //! The world around the worker, for tests and the demo: brokers, blob storage, media services, faults, public names.
 
 pub mod amqp;
+pub mod bench;
 pub mod cloud;
 pub mod demo;
 pub mod emulator;
