@@ -37,7 +37,7 @@ pub(super) fn draw(compared: &[Compared], subtitle: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" width=\"{WIDTH:.0}\" \
          height=\"{height:.0}\" role=\"img\">\n<style>text {{ font: 13px sans-serif; fill: #222 }} .title {{ font-size: 18px; \
          font-weight: bold }} .group {{ font-weight: bold }} .small {{ fill: #555 }} .grid {{ stroke: #ddd }} .one {{ stroke: \
-         #222 }}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         #222 }} .label {{ stroke: #fff; stroke-width: 4px; paint-order: stroke }}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <text x=\"16\" y=\"30\" class=\"title\">Copying server-side: wall time as a multiple of ours (cold)</text>\n\
          <text x=\"16\" y=\"52\" class=\"small\">{}</text>\n{}{body}\
          <text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">wall time / our cold wall time (logarithmic; shorter is faster; \
@@ -66,7 +66,7 @@ fn bar(row: &Row, ours: f64, axis: &Axis, y: f64, colour: &str) -> String {
     );
     let (digits, end) = (if ratio < 10.0 { 2 } else { 0 }, end + 6.0);
     let label = format!("{ratio:.digits$} × ({} s{reckoned})", seconds(wall));
-    let _ = writeln!(text, r#"<text x="{end:.1}" y="{middle:.1}">{label}</text>"#);
+    let _ = writeln!(text, r#"<text x="{end:.1}" y="{middle:.1}" class="label">{label}</text>"#);
     text
 }
 

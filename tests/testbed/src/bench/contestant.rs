@@ -1,5 +1,6 @@
 //! Who copies: ours cold and warm, azcopy, rclone, the walkthrough's loop, and the ceiling.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use super::workload::Kind;
 
 /// rclone's transfers and checkers at once: its default of 4 is far slower.
 const RCLONE_TRANSFERS: &str = "32";
+/// azcopy copies small blobs with Put Blob From URL alone, which Azurite lacks; more than one block each is what it can do.
+const AZURITE_BLOCKS: [&str; 2] = ["--block-size-mb=0.03125", "--put-blob-size-mb=0.03125"];
 /// Small files of the walkthrough's loop where each takes seconds.
 const SAMPLE: &str = "8";
 /// What takes longer has failed.
@@ -54,6 +57,8 @@ pub(super) enum Contestant {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Sample {
     pub(super) wall_seconds: f64,
+    /// From the process's start to its end.
+    pub(super) process_seconds: f64,
     /// Of the whole process: `None` where that did something else too.
     pub(super) cpu_seconds: Option<f64>,
     pub(super) peak_rss_mib: f64,
@@ -85,10 +90,11 @@ impl Contestant {
         rows
     }
 
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(&self, kind: Kind) -> String {
         match self {
             Self::Cold => "ours, cold".to_owned(),
             Self::Warm => "ours, warm".to_owned(),
+            Self::Azcopy(peer) if kind == Kind::Azurite => format!("{}, blocks", peer.name),
             Self::Azcopy(peer) | Self::Rclone(peer) => peer.name.clone(),
             Self::Walkthrough => "walkthrough's loop".to_owned(),
             Self::Ceiling => "32 plain copies".to_owned(),
@@ -147,12 +153,13 @@ impl Contestant {
         let folder = tempfile::tempdir()?;
         let signed = cloud.sign(first)?;
         let mut command = match self {
-            Self::Azcopy(peer) => azcopy(peer, &signed, folder.path()),
+            Self::Azcopy(peer) => azcopy(peer, &signed, kind, folder.path()),
             Self::Rclone(peer) => rclone(peer, &signed),
             _ => self.own_loop(first, cloud, kind, programs),
         };
         command.env("HOME", folder.path()).current_dir(folder.path());
-        let metered = tokio::task::spawn_blocking(move || meter::run(command, LIMIT, folder.path())).await??;
+        let measured = move || meter::run(command, LIMIT, folder.path()).with_context(|| logged_error(folder.path()));
+        let metered = tokio::task::spawn_blocking(measured).await??;
         let mut sample = Sample::of(&metered);
         if matches!(self, Self::Walkthrough | Self::Ceiling) {
             let report: PeerReport = serde_json::from_str(&metered.stdout).context("its report is odd")?;
@@ -180,6 +187,7 @@ impl Sample {
     fn of(metered: &Metered) -> Self {
         Self {
             wall_seconds: metered.wall.as_secs_f64(),
+            process_seconds: metered.wall.as_secs_f64(),
             cpu_seconds: Some(metered.cpu_seconds),
             peak_rss_mib: metered.peak_rss_mib,
             cloud_cpu_share: 0.0,
@@ -192,7 +200,7 @@ impl Sample {
 }
 
 /// Its own logs and plans below `folder`. `--as-subdir=false`: the container's content, not the container.
-fn azcopy(peer: &Peer, signed: &Signed, folder: &std::path::Path) -> Command {
+fn azcopy(peer: &Peer, signed: &Signed, kind: Kind, folder: &Path) -> Command {
     let mut command = Command::new(&peer.path);
     command.env_clear().env("AZCOPY_LOG_LOCATION", folder).env("AZCOPY_JOB_PLAN_LOCATION", folder);
     command.env("AZCOPY_DISABLE_SYSLOG", "true");
@@ -200,7 +208,21 @@ fn azcopy(peer: &Peer, signed: &Signed, folder: &std::path::Path) -> Command {
     command.args(["--as-subdir=false", "--log-level=ERROR", "--output-level=essential", "--skip-version-check"]);
     // neither the model nor Azurite has tiers
     command.arg("--s2s-preserve-access-tier=false");
+    if kind == Kind::Azurite {
+        command.args(AZURITE_BLOCKS);
+    }
     command
+}
+
+/// The first error in a tool's own log, for its output does not tell.
+fn logged_error(folder: &Path) -> String {
+    let logs = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let mut errors = logs.filter_map(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        Some(text.lines().find(|line| line.contains("ERR"))?.to_owned())
+    });
+    errors.next().unwrap_or_else(|| "it has logged no error".to_owned())
 }
 
 /// Both containers as remotes out of the environment, so that there is no settings file.

@@ -104,21 +104,30 @@ pub async fn measure(plan: &Plan) -> Result<()> {
     if !report.workloads.is_empty() {
         say(&format!("\n{}", table::write(&report.workloads)));
     }
+    let mut failed = report.workloads.iter().flat_map(|one| &one.rows).filter(|row| row.failed.is_some()).count();
     if plan.large {
-        report.large = large::measure(&programs, plan.is_small).await?;
+        report.large = kept(large::measure(&programs, is_small).await, &mut failed);
         report.write(plan)?;
     }
     if plan.throttled {
-        report.throttled = throttled::measure(&programs, plan.is_small).await?;
+        report.throttled = kept(throttled::measure(&programs, is_small).await, &mut failed);
         report.write(plan)?;
     }
     if plan.repeat {
-        report.repeat = repeat::measure(&programs, plan.is_small).await?;
+        report.repeat = kept(repeat::measure(&programs, is_small).await, &mut failed);
     }
     report.write(plan)?;
-    let failed = report.workloads.iter().flat_map(|one| &one.rows).filter(|row| row.failed.is_some()).count();
-    ensure!(failed == 0, "{failed} rows have failed: see the table");
+    ensure!(failed == 0, "{failed} measurements have failed: see above");
     Ok(())
+}
+
+/// What one measurement gives; where it fails, the others go on.
+fn kept<T>(measured: Result<Vec<T>>, failed: &mut usize) -> Vec<T> {
+    measured.unwrap_or_else(|error| {
+        note(&format!("failed: {error:#}"));
+        *failed += 1;
+        Vec::new()
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what the command is for")]

@@ -80,7 +80,8 @@ impl Peer {
         command.arg("--version").env("HOME", home.path()).stdin(Stdio::null());
         let output = command.output().ok().filter(|output| output.status.success())?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let name = text.lines().next()?.replace(" version ", " ").replace(" v", " ").trim().to_owned();
+        let name =
+            text.lines().next()?.replace(" version ", " ").replace(" v", " ").replace("-DEV", "").trim().to_owned();
         Some(Self { path, name })
     }
 }

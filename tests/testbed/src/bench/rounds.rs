@@ -42,9 +42,9 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new(contestant: Contestant) -> Self {
+    fn new(contestant: Contestant, kind: Kind) -> Self {
         Self {
-            name: contestant.name(),
+            name: contestant.name(kind),
             is_ours_cold: matches!(contestant, Contestant::Cold),
             is_ceiling: matches!(contestant, Contestant::Ceiling),
             samples: Vec::new(),
@@ -63,7 +63,7 @@ impl Row {
     }
 
     fn is_done_with(&self, patience: Duration) -> bool {
-        let slow = |sample: &Sample| sample.wall_seconds > patience.as_secs_f64() && sample.copied_only.is_none();
+        let slow = |sample: &Sample| sample.process_seconds > patience.as_secs_f64();
         self.failed.is_some() || self.samples.iter().any(slow)
     }
 }
@@ -97,7 +97,8 @@ pub(super) async fn compare(plan: &Plan, workload: &Workload, programs: &Program
     for source in SOURCES {
         cloud.seed(source, &workload.groups).await?;
     }
-    let mut rows: Vec<_> = Contestant::all(&plan.tools, kind, programs).into_iter().map(Row::new).collect();
+    let contestants = Contestant::all(&plan.tools, kind, programs).into_iter();
+    let mut rows: Vec<_> = contestants.map(|contestant| Row::new(contestant, kind)).collect();
     for round in 1..=plan.rounds {
         for row in &mut rows {
             if row.is_done_with(plan.patience) {

@@ -7,7 +7,7 @@ use super::rounds::{Compared, Row};
 /// Widths of the columns; the first is to the left.
 const HEAD: [&str; 10] =
     ["", "wall s", "from..to", "to ours", "CPU s", "RSS MiB", "of best", "cloud CPU", "requests", "rounds"];
-const WIDTHS: [usize; 10] = [22, 8, 15, 8, 7, 8, 8, 10, 9, 7];
+const WIDTHS: [usize; 10] = [25, 8, 15, 8, 7, 8, 8, 10, 9, 7];
 
 /// All workloads, one below the other.
 pub(super) fn write(compared: &[Compared]) -> String {
