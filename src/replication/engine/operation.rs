@@ -76,7 +76,7 @@ fn whole_mib(bytes: u64) -> u64 {
 
 /// Requests of about one size, whose times may be compared: up to 1 MiB, and then each doubling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SizeClass(u8);
+pub struct SizeClass(usize);
 
 impl SizeClass {
     /// How many there are; the last one has no upper end.
@@ -85,17 +85,14 @@ impl SizeClass {
     /// The class of a request that copies `bytes`.
     #[must_use]
     pub fn of(bytes: u64) -> Self {
-        let classes = (0_u8..).zip((0..Self::COUNT).map(|doublings| MIB << doublings));
-        Self(classes.take_while(|&(_, upper)| bytes > upper).map(|(class, _)| class + 1).last().unwrap_or(0))
-            .min(Self::LAST)
+        let doublings = bytes.div_ceil(MIB).next_power_of_two().trailing_zeros();
+        Self((doublings as usize).min(Self::COUNT - 1))
     }
-
-    const LAST: Self = Self(13);
 
     /// Its place among all classes, from zero on.
     #[must_use]
     pub fn index(self) -> usize {
-        self.0.into()
+        self.0
     }
 }
 

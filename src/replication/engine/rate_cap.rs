@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// So much of the time in which nobody copied may be made up for. Over any 10 s it lets 2.5 % too much through; without it
-/// every late wake-up would be lost.
+/// every late wake-up would be lost. Besides that, a window may hold the part of one request that was paid for before it.
 const CREDIT: Duration = Duration::from_millis(250);
 /// No request waits for longer, whatever its size.
 const LONGEST_SECONDS: f64 = 86_400.0;

@@ -106,6 +106,13 @@ async fn a_limit_that_ends_is_found_to_be_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_width_follows_what_a_new_limit_leaves_in_use() {
+    let model = Model { limit: Some(300.0), limited: (5.0, 15.0), ..PLAIN };
+    let widths = &run(model, &[0], 15).await[0].widths;
+    assert!(widths[4] == 512 && widths[14] < 128, "{widths:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_now_and_then_is_chance() {
     let model = Model { chance: 0.005, ..PLAIN };
     let (goodput, _) = judge(&run(model, &[0], SECONDS).await, 512.0 / 0.185);
@@ -170,9 +177,12 @@ async fn slots_go_to_who_has_waited_longest_and_come_back_from_who_gives_up() {
     sleep(Duration::from_millis(100)).await;
     assert_eq!(limiter.state().in_flight, 1);
     drop(held);
-    let mut served: Vec<_> = running.join_all().await.into_iter().flatten().collect();
+    // the slot is free, and yet it is not for who comes last
+    drop(limiter.acquire().await);
+    let last = (begun.elapsed().as_millis(), 10);
+    let mut served: Vec<_> = running.join_all().await.into_iter().flatten().chain([last]).collect();
     served.sort_unstable();
-    assert_eq!(served, [(110, 1), (120, 3), (130, 5), (140, 7), (150, 9)]);
+    assert_eq!(served, [(110, 1), (120, 3), (130, 5), (140, 7), (150, 9), (150, 10)]);
     assert_eq!(limiter.state().in_flight, 0);
 }
 
