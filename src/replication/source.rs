@@ -69,7 +69,8 @@ pub async fn find_source_asset(
     let asset = site.media.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
     site.media.verify_replicable(&asset).await?;
     let replica = find_replica(job, sites, storage).await?;
-    let blobs = BlobFacts::look(&storage.source(&asset).await?, replica.as_ref()).await?;
+    let looked = BlobFacts::look(&storage.source(&asset).await?, replica.as_ref()).await;
+    let blobs = looked.map_err(|failure| told_as(failure, sites, super::progress::COPY_STEP))?;
     let at_source = |failure: Failure| failure.at_site(&site.name);
     // First: an asset that is still being filled may lack its manifest for now.
     verify_expected(job, &blobs.inventory.content).map_err(at_source)?;
@@ -88,10 +89,15 @@ async fn find_replica(
     let SiteStorage::Key(_) = sites.replica.storage else { return Ok(None) };
     let mark = AssetMark { source: job.source.clone(), asset_id: job.asset_id.clone() };
     let found = sites.replica.media.find_replica_asset(&mark).await;
-    match found.map_err(|failure| failure.at_site(&sites.replica.name))? {
+    match found.map_err(|failure| told_as(failure, sites, "ensure_replica_asset"))? {
         Some(replica) => storage.replica(&replica).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// What fails at the replica's site is told as the failure of the step that would have asked the same there.
+fn told_as(failure: Failure, sites: &Sites, step: &'static str) -> Failure {
+    if failure.site.as_ref() == Some(&sites.replica.name) { failure.at_step(step) } else { failure }
 }
 
 /// What one reading of the blobs tells.
