@@ -93,7 +93,7 @@ impl Container {
     }
 
     /// No retries in the SDK: they are ours, each with a signature of its own.
-    fn client_options(&self, policy: Option<Arc<dyn Policy>>) -> ClientOptions {
+    pub(super) fn client_options(&self, policy: Option<Arc<dyn Policy>>) -> ClientOptions {
         ClientOptions {
             transport: Some(self.account.transport.azure()),
             retry: RetryOptions::none(),

@@ -5,8 +5,10 @@ mod blocks;
 mod classify;
 mod container;
 mod copy;
+mod draft;
 mod lease;
 mod listing;
+mod page;
 mod pending;
 mod retry;
 mod sas;
@@ -34,14 +36,11 @@ use crate::model::SiteName;
 use crate::settings::StorageSettings;
 use classify::Refusal;
 use container::Access;
+use page::MOST_BLOBS;
 use sas::{Grant, Signer};
 
 /// A container that need not exist: the answer to a look at it tells a wrong key from a right one.
 const CHECKED_CONTAINER: &str = "stream-replicator-check";
-
-/// Blobs per page of a listing. The service gives 5000 at most (List Blobs, Azure Blob REST), which took about 20 MB for each
-/// page while it was read, on both sides at once.
-const PAGE_SIZE: u16 = 1000;
 
 /// What all calls to one storage account share, whatever gives the right to make them.
 #[derive(Debug, Clone)]
@@ -59,7 +58,7 @@ impl Account {
         Self {
             site,
             transport,
-            page_size: PAGE_SIZE,
+            page_size: MOST_BLOBS,
             lacks_put_from_url: Arc::default(),
             lists_unordered: Arc::default(),
         }
@@ -112,7 +111,7 @@ impl BlobAccount {
     /// Lists with fewer blobs per page than the service's 5000.
     #[must_use]
     pub fn with_page_size(mut self, blobs: u16) -> Self {
-        self.account.page_size = blobs.clamp(1, PAGE_SIZE);
+        self.account.page_size = blobs.clamp(1, MOST_BLOBS);
         self
     }
 

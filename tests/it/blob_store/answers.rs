@@ -249,7 +249,7 @@ async fn a_listing_of_the_real_service_is_understood() -> Result<()> {
     assert_eq!((&*block.properties, block.metadata.get("cms").map(String::as_str)), (&only_type, Some("4711")));
     assert!(block.last_modified.is_some());
     let seen = scripted.seen();
-    assert!(seen[0].contains("include=copy%2Cmetadata&") && seen[0].contains("maxresults=1000"), "{}", seen[0]);
+    assert!(seen[0].contains("include=copy%2Cmetadata&") && seen[0].contains("maxresults=5000"), "{}", seen[0]);
     assert!(seen[0].contains("sp=l&sr=c"), "{}", seen[0]);
     assert!(seen[1].contains("marker=2%21a%2Bb%2F%3D"), "{}", seen[1]);
     Ok(())
