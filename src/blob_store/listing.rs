@@ -1,5 +1,6 @@
 //! Lists the blobs of a container: all pages, with metadata and the state of copies.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use azure_core::http::{Context, Method, Pipeline, PipelineStreamOptions, Request
 use azure_storage_blob::BlobContainerClientOptions;
 use azure_storage_blob::models::CopyStatus as AzureCopyStatus;
 use futures::TryStreamExt;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::classify::Refusal;
 use super::page::{Page, PageReader};
@@ -19,7 +23,9 @@ use crate::model::{Blob, CopyStatus};
 /// What a listing that is not in the order of its names is told as. It is listed as a whole from then on.
 const UNORDERED: &str = "listing-unordered";
 
-/// The blobs of a container one after the other, in the order of their names' bytes, with one page of them in memory.
+/// The blobs of a container one after the other, in the order of their names' bytes, with two pages of them in memory: one
+/// that is read, and the next, which is fetched meanwhile. A page takes the service longer than us, and who compares two
+/// containers is at the end of both pages at once.
 #[derive(Debug)]
 pub struct Blobs {
     container: Container,
@@ -31,7 +37,7 @@ pub struct Blobs {
 #[derive(Debug)]
 enum Next {
     First,
-    Marked(String),
+    Coming(AbortOnDropHandle<Result<Page, Failure>>),
     Nothing,
 }
 
@@ -48,19 +54,22 @@ impl Blobs {
             if let Some(blob) = self.page.next() {
                 return Ok(Some(blob));
             }
-            let marker = match std::mem::replace(&mut self.next, Next::Nothing) {
+            let is_unordered = self.container.account.lists_unordered.load(Ordering::Relaxed);
+            let page = match &mut self.next {
                 Next::Nothing => return Ok(None),
-                Next::First if self.container.account.lists_unordered.load(Ordering::Relaxed) => {
+                Next::First if is_unordered => {
                     self.page = self.container.list().await?.into_iter();
+                    self.next = Next::Nothing;
                     continue;
                 }
-                Next::First => None,
-                Next::Marked(marker) => Some(marker),
+                Next::First => self.container.page(None).await,
+                Next::Coming(page) => page.await.unwrap_or_else(lost),
             };
-            let page = self.container.page(marker).await?;
+            self.next = Next::Nothing;
+            let page = page?;
             self.verify_order(&page.blobs)?;
             self.page = page.blobs.into_iter();
-            self.next = page.next_marker.map_or(Next::Nothing, Next::Marked);
+            self.next = page.next_marker.map_or(Next::Nothing, |marker| Next::Coming(self.container.fetch(marker)));
         }
     }
 
@@ -107,6 +116,13 @@ impl Container {
         Ok(blobs)
     }
 
+    /// A page that comes while something else is done.
+    fn fetch(&self, marker: String) -> AbortOnDropHandle<Result<Page, Failure>> {
+        let container = self.clone();
+        let page = async move { container.page(Some(marker)).await };
+        AbortOnDropHandle::new(tokio::spawn(page.in_current_span()))
+    }
+
     async fn page(&self, marker: Option<String>) -> Result<Page, Failure> {
         let page = retry::run(self.account.transport.tries(), || self.page_once(marker.as_deref()));
         page.await.map_err(|failure| failure.at_site(&self.account.site))
@@ -148,6 +164,14 @@ impl Container {
         request.insert_header("accept", "application/xml");
         request.insert_header("x-ms-version", BlobContainerClientOptions::default().version);
         Ok(request)
+    }
+}
+
+/// A page that nobody fetches any more. Where its task panicked, so do we.
+fn lost(error: JoinError) -> Result<Page, Failure> {
+    match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(_) => Err(Failure::transient("storage-unreachable", "the listing ended together with the program")),
     }
 }
 

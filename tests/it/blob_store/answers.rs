@@ -114,6 +114,26 @@ async fn a_broken_service_is_asked_for_a_page_again() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_next_page_is_fetched_while_one_is_read_and_its_failure_waits_for_its_turn() -> Result<()> {
+    let page = "<EnumerationResults><Blobs><Blob><Name>a</Name></Blob><Blob><Name>b</Name></Blob></Blobs>\
+                <NextMarker>2</NextMarker></EnumerationResults>";
+    let gone = Answer::error(404, "ContainerNotFound");
+    let scripted = Scripted::start(vec![Answer::new(200).body(page), gone]).await?;
+    let mut blobs = scripted.account("west", &settings())?.container("c").blobs();
+    assert_eq!(blobs.next().await?.map(|blob| blob.name).as_deref(), Some("a"));
+    let both = async {
+        while scripted.seen().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), both).await.context("the second page was not asked for")?;
+    assert_eq!(blobs.next().await?.map(|blob| blob.name).as_deref(), Some("b"));
+    let failure = blobs.next().await.unwrap_err();
+    assert_eq!((failure.code, failure.site.unwrap().to_string().as_str()), ("container-missing", "west"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_a_busy_service_asks_for_is_told() -> Result<()> {
     let scripted = Scripted::start(vec![Answer::error(503, "ServerBusy").with("retry-after", "120")]).await?;
     let failure = copy(&scripted, &settings(), &blob(1)).await?.unwrap_err();
