@@ -146,7 +146,8 @@ pub const REPETITION: &[Row] = &[
         "leaves it to its library",
         &[
             "retries::storage::busy_storage_is_asked_again_in_process",
-            "blob_store::answers::a_denied_or_absent_source_is_looked_at_twice",
+            "copies::passing_trouble_is_tried_through_within_one_attempt",
+            "replication::engine::retry::tests::what_may_pass_is_tried_again_and_what_cannot_is_not",
             "blob_store::answers::every_refusal_has_its_kind",
         ],
     ),
