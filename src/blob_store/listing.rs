@@ -129,7 +129,7 @@ impl Container {
     }
 
     /// One page, with a signature of its own: a long listing cannot outlive it, and one bad page costs one page. The SDK
-    /// would hold its whole text and read that twice, into a model of twenty times its size.
+    /// would hold its whole text and read that twice, the second time into a model of every element.
     async fn page_once(&self, marker: Option<&str>) -> Result<Page, Failure> {
         let page = async {
             let mut request = self.list_request(marker)?;
