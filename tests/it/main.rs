@@ -5,6 +5,7 @@ mod blob_store;
 mod blocks;
 mod check;
 mod china;
+mod cloud;
 mod containers;
 mod copies;
 mod dead_letters;

@@ -28,9 +28,6 @@ pub struct Resumed {
     pub staged_bytes: u64,
     /// The blocks that are left, in order.
     pub left: Vec<Block>,
-    /// Whether there are uncommitted blocks that are none of this plan. With ids of another length they make the service
-    /// refuse ours (Put Block, Azure Blob REST: all ids of a blob are equally long), and only a whole write drops them.
-    pub has_others: bool,
 }
 
 impl BlockPlan {
@@ -60,6 +57,13 @@ impl BlockPlan {
         let plans = lengths.into_iter().map(|block_bytes| Self::new(etag, size_bytes, block_bytes));
         let begun = plans.map(|plan| (plan.resume(listed).staged_bytes, plan)).filter(|(staged, _)| *staged > 0);
         begun.max_by_key(|(staged, _)| *staged).map(|(_, plan)| plan)
+    }
+
+    /// Whether blocks of ours could not be staged beside these: all ids of a blob's blocks are equally long (Put Block, Azure
+    /// Blob REST), and these are another tool's.
+    #[must_use]
+    pub fn are_in_the_way(listed: &[StagedBlock]) -> bool {
+        listed.iter().any(|block| block.id.len() != DIGEST_BYTES * 2 + INDEX_DIGITS)
     }
 
     /// How many blocks there are.
@@ -93,7 +97,6 @@ impl BlockPlan {
         Resumed {
             staged_bytes: staged.iter().map(|&index| self.bytes(index)).sum(),
             left: (0..self.count()).filter(|index| !staged.contains(index)).map(|index| self.block(index)).collect(),
-            has_others: listed.iter().any(|block| self.index_of(&block.id).is_none()),
         }
     }
 
@@ -150,10 +153,10 @@ mod tests {
         let others = [("2", 64, 8), ("1", 64, 16), ("1", 65, 8)];
         for (etag, size, block) in others {
             let resumed = BlockPlan::new(etag, size * MIB, block * MIB).resume(&listed(&all));
-            assert_eq!((resumed.staged_bytes, resumed.has_others), (0, true));
+            assert_eq!(resumed.staged_bytes, 0);
         }
         let foreign = StagedBlock { id: b"AAAA".into(), bytes: 8 * MIB };
-        assert!(plan.resume(&[foreign]).has_others);
+        assert!(BlockPlan::are_in_the_way(&[foreign]) && !BlockPlan::are_in_the_way(&listed(&all)));
     }
 
     #[test]
@@ -175,13 +178,13 @@ mod tests {
             // a block of ours that was cut short, and blocks of somebody else
             let short = left.first().filter(|_| random.random_bool(0.5));
             found.extend(short.map(|block| StagedBlock { id: block.id.clone(), bytes: block.bytes + 1 }));
-            let has_others = random.random_bool(0.5);
-            found.extend(has_others.then(|| StagedBlock { id: plan.id(plan.count()), bytes: 1 }));
-            found.extend(has_others.then(|| StagedBlock { id: Vec::new(), bytes: 1 }));
+            let has_foreign = random.random_bool(0.5);
+            found.extend(has_foreign.then(|| StagedBlock { id: plan.id(plan.count()), bytes: 1 }));
+            found.extend(has_foreign.then(|| StagedBlock { id: Vec::new(), bytes: 1 }));
             found.shuffle(&mut random);
 
             let staged_bytes = staged.iter().map(|block| block.bytes).sum();
-            assert_eq!(plan.resume(&found), Resumed { staged_bytes, left, has_others });
+            assert_eq!(plan.resume(&found), Resumed { staged_bytes, left });
         }
     }
 

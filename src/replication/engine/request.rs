@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::time::sleep;
 
 use super::CopyEngine;
+use super::block_ids::BlockPlan;
 use super::limiter::Permit;
 use super::operation::SizeClass;
 use super::retry::Tries;
@@ -100,7 +101,15 @@ impl CopyEngine<'_> {
             }),
             // Nothing can be staged for a blob onto which a copy is under way.
             Request::Look(task) if task.is_pending && to.adopt_copy(from, blob, options()).await? => Ok(Outcome::Done),
-            Request::Look(_) => to.staged_blocks(&blob.name).await.map(Outcome::Staged),
+            Request::Look(_) => {
+                let staged = to.staged_blocks(&blob.name).await?;
+                if !BlockPlan::are_in_the_way(&staged) {
+                    return Ok(Outcome::Staged(staged));
+                }
+                // Only a commit without them drops them.
+                to.commit_blocks(from, blob, Vec::new()).await?;
+                Ok(Outcome::Staged(Vec::new()))
+            }
             Request::Stage(_, _, block) => to.stage_block(from, blob, block).await.map(|()| Outcome::Done),
             Request::Commit(_, _, ids) => to.commit_blocks(from, blob, ids.clone()).await.map(|()| Outcome::Done),
         }
