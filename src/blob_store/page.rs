@@ -17,7 +17,7 @@ use crate::model::{Blob, BlobProperties};
 pub const MOST_BLOBS: u16 = 5000;
 
 /// No page of the service is longer: 5000 times a name of 1024 characters (3 KiB), metadata of 8 KiB and 2 KiB of the
-/// rest, the address of a copy's source among it. A usual one has 4 MiB.
+/// rest, the address of a copy's source among it. Those of segments without metadata have 3 MiB.
 const LONGEST_PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// No tag and no text between two tags is longer: the longest is a metadata value of 8 KiB, were every byte escaped.
