@@ -217,3 +217,102 @@ impl PartialOrd for Largest {
         Some(self.cmp(other))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{Blob, BlobKind};
+
+    const MIB: u64 = 1024 * 1024;
+    const FEW: Terms = Terms { slots: 64, cap_bytes_per_second: None };
+
+    fn schedule(sizes: &[(&str, u64)]) -> Schedule {
+        let mut schedule = Schedule::new(FEW);
+        for (name, mib) in sizes {
+            let blob = Blob {
+                name: (*name).into(),
+                size_bytes: mib * MIB,
+                kind: BlobKind::Block,
+                etag: "\"1\"".into(),
+                last_modified: None,
+                properties: Arc::default(),
+                content_md5: None,
+                metadata: BTreeMap::new(),
+                copy_status: None,
+            };
+            schedule.add(Task { blob, is_pending: false });
+        }
+        schedule
+    }
+
+    /// What the next request is, in a word, after all that is known of the ones before has been told.
+    fn next(schedule: &mut Schedule) -> String {
+        let Some(request) = schedule.next() else { return "nothing".to_owned() };
+        let name = request.task().blob.name.clone();
+        match request {
+            Request::Whole(_) => name,
+            Request::Look(task) => {
+                schedule.looked(task, &[]);
+                format!("look {name}")
+            }
+            Request::Stage(number, _, block) => {
+                schedule.staged(number);
+                format!("{name} {}+{}", block.offset / MIB, block.bytes / MIB)
+            }
+            Request::Commit(_, _, ids) => format!("commit {name} {}", ids.len()),
+        }
+    }
+
+    fn all(schedule: &mut Schedule) -> Vec<String> {
+        std::iter::from_fn(|| Some(next(schedule)).filter(|next| next != "nothing")).collect()
+    }
+
+    #[test]
+    fn the_largest_begins_first_and_what_was_begun_goes_on_before_others() {
+        let mut schedule = schedule(&[("small", 1), ("empty", 0), ("large", 20), ("other", 8)]);
+        assert_eq!(schedule.waiting(), 4);
+        let expected =
+            ["look large", "large 0+8", "large 8+8", "large 16+4", "commit large 3", "other", "small", "empty"];
+        assert_eq!(all(&mut schedule), expected);
+        assert!(schedule.is_idle());
+    }
+
+    #[test]
+    fn a_blob_is_committed_when_its_last_block_has_come_whatever_else_goes_on() {
+        let mut schedule = schedule(&[("large", 16), ("small", 1)]);
+        assert_eq!(next(&mut schedule), "look large");
+        let first = schedule.next();
+        let Some(Request::Stage(number, ..)) = first else { panic!("{first:?}") };
+        assert!(matches!(schedule.next(), Some(Request::Stage(..))));
+        schedule.staged(number);
+        assert_eq!(next(&mut schedule), "small", "one block is under way");
+        assert!(schedule.is_idle(), "and nothing else could begin");
+        schedule.staged(number);
+        assert_eq!(next(&mut schedule), "commit large 2");
+    }
+
+    #[test]
+    fn blocks_of_an_earlier_slice_are_not_copied_again() {
+        let mut schedule = schedule(&[("large", 20)]);
+        let Some(Request::Look(task)) = schedule.next() else { panic!("no look") };
+        let plan = BlockPlan::new("\"1\"", 20 * MIB, 8 * MIB);
+        let staged = plan.blocks().take(2).map(|block| StagedBlock { id: block.id, bytes: block.bytes });
+        assert_eq!(schedule.looked(task, &staged.collect::<Vec<_>>()), 16 * MIB);
+        assert_eq!(all(&mut schedule), ["large 16+4", "commit large 3"]);
+
+        let Some(Request::Look(task)) = self::schedule(&[("large", 20)]).next() else { panic!("no look") };
+        let all_of_it = plan.blocks().map(|block| StagedBlock { id: block.id, bytes: block.bytes });
+        schedule.looked(task, &all_of_it.collect::<Vec<_>>());
+        assert_eq!(all(&mut schedule), ["commit large 3"], "only the commit was missing");
+    }
+
+    #[test]
+    fn what_the_service_does_not_copy_as_a_whole_goes_in_blocks_whatever_its_size() {
+        let mut schedule = schedule(&[("small", 1)]);
+        let Some(Request::Whole(task)) = schedule.next() else { panic!("not whole") };
+        schedule.only_in_blocks(task);
+        assert_eq!(all(&mut schedule), ["small 0+1", "commit small 1"]);
+    }
+}
