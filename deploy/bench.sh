@@ -48,8 +48,8 @@ azcopy_is_current || attempt azcopy install_azcopy
 has rclone || attempt rclone install_rclone
 
 from=$SECONDS
-cargo build --quiet --release --package stream-replicator --package testbed \
-    --bin stream-replicator --bin cloud-model --bin bench-copy
+cargo build --quiet --release --package stream-replicator
+cargo build --quiet --release --package testbed --bin cloud-model --bin bench-copy
 say "build: done ($((SECONDS - from)) s)"
 
-exec cargo run --quiet --release --package testbed --bin bench-copy -- "$@"
+exec "${CARGO_TARGET_DIR:-target}/release/bench-copy" "$@"

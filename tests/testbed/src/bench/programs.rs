@@ -57,17 +57,19 @@ fn azcopy_file() -> &'static str {
     if cfg!(target_arch = "aarch64") { "azcopy_linux_arm64" } else { "azcopy_linux_amd64" }
 }
 
-/// `cargo run` builds this program alone; the others shall not be of yesterday.
+/// `cargo run` builds this program alone; the others shall not be of yesterday. Each is built as it is alone, for together
+/// the packages have other features, and everything would be compiled anew.
 fn build() -> Result<()> {
     let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "stream-replicator", "--package", "testbed"]);
-    command.args(["--bin", "stream-replicator", "--bin", "cloud-model"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
+    for (package, program) in [("stream-replicator", "stream-replicator"), ("testbed", "cloud-model")] {
+        let mut command = Command::new(&cargo);
+        command.args(["build", "--quiet", "--package", package, "--bin", program]);
+        if !cfg!(debug_assertions) {
+            command.arg("--release");
+        }
+        let built = command.stdin(Stdio::null()).status().context("cannot start cargo")?;
+        ensure!(built.success(), "{program} does not build: see above");
     }
-    let built = command.stdin(Stdio::null()).status().context("cannot start cargo")?;
-    ensure!(built.success(), "the programs to measure do not build: see above");
     Ok(())
 }
 
