@@ -1,15 +1,20 @@
 //! One blob on its way to a replica: where it comes from, where it goes, and how far the last copy onto it is.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use azure_storage_blob::models::{BlobClientGetPropertiesResultHeaders, CopyStatus};
+use tokio::time::timeout;
 
 use super::Container;
 use super::classify::Refusal;
 use super::sas::Grant;
 use crate::failure::Failure;
 use crate::model::{Blob, METADATA_SOURCE_ETAG};
+
+/// A copy that is silent for longer than this and its bytes at the slowest rate is not waited for.
+const LEAST_PATIENCE: Duration = Duration::from_secs(20);
+const SLOWEST_BYTES_PER_SECOND: u64 = 2 * 1024 * 1024;
 
 /// What is known before a copy, and how long it may take.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +33,17 @@ pub(super) struct BlobCopy<'a> {
     pub(super) source: &'a Container,
     pub(super) blob: &'a Blob,
     pub(super) options: CopyOptions,
+}
+
+/// Makes a copy request that answers when the service has copied so many `bytes`, and waits far longer than any does that goes
+/// well (0.2 s and a second for each 33 MB): an answer that was lost costs its request this time, not the whole timeout of a
+/// call.
+pub(super) async fn in_time<T>(bytes: u64, request: impl Future<Output = azure_core::Result<T>>) -> Result<T, Refusal> {
+    let patience = LEAST_PATIENCE + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
+    match timeout(patience, request).await {
+        Ok(answer) => answer.map_err(Refusal::from),
+        Err(_) => Err(Refusal::Unreachable(format!("silent for {} s", patience.as_secs()))),
+    }
 }
 
 /// The last copy onto a blob (the `x-ms-copy-*` headers of Get Blob Properties, Azure Blob REST).

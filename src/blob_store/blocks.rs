@@ -10,7 +10,7 @@ use azure_storage_blob::models::{
 };
 
 use super::Container;
-use super::blob_copy::BlobCopy;
+use super::blob_copy::{BlobCopy, in_time};
 use super::classify::Refusal;
 use super::sas::Grant;
 use crate::failure::Failure;
@@ -76,7 +76,7 @@ impl Container {
             let client = self.blob(Grant::Write(&blob.name), None)?.block_blob_client();
             client.stage_block_from_url(&block.id, 0, copy.source_url()?, Some(options)).await
         };
-        let staged = stage.await.map_err(Refusal::from);
+        let staged = in_time(block.bytes, stage).await;
         staged.map(drop).map_err(|refusal| copy.failure(&refusal, &format!("its bytes from {} on", block.offset)))
     }
 

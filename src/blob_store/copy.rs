@@ -12,7 +12,7 @@ use azure_storage_blob::models::{
 };
 
 use super::Container;
-use super::blob_copy::{BlobCopy, CopyOptions, CopyState};
+use super::blob_copy::{BlobCopy, CopyOptions, CopyState, in_time};
 use super::classify::Refusal;
 use super::sas::Grant;
 use crate::failure::Failure;
@@ -135,11 +135,11 @@ impl BlobCopy<'_> {
     }
 
     async fn start(&self, operation: Operation) -> Result<CopyState, Refusal> {
-        let started = match operation {
-            Operation::PutFromUrl => self.put_from_url().await,
-            Operation::SyncCopy => self.copy_blob(Arc::new(RequiresSync)).await,
-        };
-        started.map_err(Refusal::from)
+        let bytes = self.blob.size_bytes;
+        match operation {
+            Operation::PutFromUrl => in_time(bytes, self.put_from_url()).await,
+            Operation::SyncCopy => in_time(bytes, self.copy_blob(Arc::new(RequiresSync))).await,
+        }
     }
 
     async fn put_from_url(&self) -> azure_core::Result<CopyState> {

@@ -245,3 +245,15 @@ async fn passing_trouble_is_tried_through_within_one_attempt() -> Result<()> {
     assert_eq!(faults.map(|fault| fault.hits()), [2, 1, 1, 1, 1, 1], "{log}");
     Ok(())
 }
+
+/// Twenty seconds and some for its bytes are long for a copy; the call itself might be silent for minutes.
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for_and_costs_no_attempt() -> Result<()> {
+    let (story, proxy) = Story::begin_behind_proxy("").await?;
+    let hours = Rule::new(Action::Delay(std::time::Duration::from_secs(7200)));
+    let lost = proxy.fault(hours.header("x-ms-requires-sync").path(FIRST).times(1));
+    let asset = story.send_asset().await?;
+    story.finish(&asset.id, 1).await?;
+    assert_eq!(lost.hits(), 1);
+    Ok(())
+}

@@ -67,6 +67,7 @@ impl CopyEngine<'_> {
             budget: self.budget.with_time_to_work(),
             schedule: Schedule::new(self.pace.terms()),
             begun: 0,
+            is_cut_short: false,
             failed: None,
         };
         let mut running = FuturesUnordered::new();
@@ -79,6 +80,11 @@ impl CopyEngine<'_> {
                 run.add(task);
             }
             let may_begin = run.may_begin(self.pace);
+            if is_admitting && !may_begin {
+                // It would keep its place in the queue, before those of our requests that are tried again.
+                admission.set(Fuse::terminated());
+                (is_admitting, run.is_cut_short) = (false, true);
+            }
             // Those that wait for their next try count as well.
             let has_room = running.len() < self.pace.terms().slots;
             if may_begin
@@ -94,7 +100,7 @@ impl CopyEngine<'_> {
                     Ok(outcome) => self.count(&mut run.schedule, request, outcome),
                     Err(failure) => run.fail(failure),
                 },
-                (request, permit) = &mut admission, if is_admitting && may_begin => {
+                (request, permit) = &mut admission, if is_admitting => {
                     is_admitting = false;
                     run.begun += 1;
                     running.push(self.perform(request, permit, run.budget));
@@ -110,7 +116,7 @@ impl CopyEngine<'_> {
         if let Some(failure) = run.failed {
             return Err(failure);
         }
-        let is_done = !is_admitting && run.schedule.is_idle() && tasks.next().await.transpose()?.is_none();
+        let is_done = !run.is_cut_short && run.schedule.is_idle() && tasks.next().await.transpose()?.is_none();
         if is_done { Ok(()) } else { Err(self.spent(run.budget)) }
     }
 
@@ -149,6 +155,8 @@ struct Run {
     budget: Budget,
     schedule: Schedule,
     begun: usize,
+    /// A request that was next did not begin.
+    is_cut_short: bool,
     failed: Option<Failure>,
 }
 
