@@ -34,7 +34,7 @@ impl CopyEngine<'_> {
         budget: Budget,
     ) -> (Request, Result<Outcome, Failure>) {
         let mut tries = Tries::new(self.tries, budget.ends());
-        let mut permit = Some(permit);
+        let (mut permit, mut taken) = (Some(permit), self.pace.state().successes);
         loop {
             let permit = match permit.take() {
                 Some(permit) => permit,
@@ -59,7 +59,8 @@ impl CopyEngine<'_> {
             } else {
                 permit.failed();
             }
-            let Some(wait) = tries.next(&failure) else {
+            let before = std::mem::replace(&mut taken, self.pace.state().successes);
+            let Some(wait) = tries.next(&failure, taken > before) else {
                 let failure = self.explain(failure, &request).await;
                 return (request, Err(failure));
             };

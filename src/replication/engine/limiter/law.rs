@@ -23,6 +23,7 @@ pub struct Law {
     pace: Pace,
     in_flight: usize,
     throttles: u64,
+    successes: u64,
     mean_seconds: Option<f64>,
     /// When the first request began after the last success.
     silent_since: Option<Instant>,
@@ -54,6 +55,7 @@ impl Law {
             pace: Pace::new(now),
             in_flight: 0,
             throttles: 0,
+            successes: 0,
             mean_seconds: None,
             silent_since: None,
             paused_until: None,
@@ -81,6 +83,7 @@ impl Law {
 
     /// Learns from an answer in good order.
     pub fn succeeded(&mut self, now: Instant, ticket: Ticket, class: SizeClass, took: Duration) {
+        self.successes += 1;
         self.silent_since = None;
         let mean = self.mean_seconds.get_or_insert(took.as_secs_f64());
         *mean += (took.as_secs_f64() - *mean) * MEAN_SHARE;
@@ -116,6 +119,7 @@ impl Law {
             in_flight: self.in_flight,
             pace_per_second: self.pace.per_second(),
             throttles: self.throttles,
+            successes: self.successes,
             is_paused: self.paused_until.is_some_and(|until| until > now),
         }
     }

@@ -61,6 +61,8 @@ pub struct LimiterState {
     pub pace_per_second: Option<f64>,
     /// Requests that the service has refused as too many.
     pub throttles: u64,
+    /// Requests that went well.
+    pub successes: u64,
     /// Whether none begins because the service has taken none for a while.
     pub is_paused: bool,
 }
