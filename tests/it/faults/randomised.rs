@@ -35,8 +35,8 @@ const CALLS: std::ops::Range<usize> = 20..200;
 const QUIET: Duration = Duration::from_secs(3);
 /// How often the calls are counted.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long the next message may take to end, after the last fault: leases of killed workers last a minute.
-const LIMIT: Duration = Duration::from_secs(100);
+/// How long it may take after the last fault until every message has ended.
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// A seed of its own for each run, or the given one.
 pub fn seed() -> u64 {
