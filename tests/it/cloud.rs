@@ -1,5 +1,7 @@
 //! The copy engine at the model of a cloud: every size, a service that refuses, copies that arrive damaged, sources that change.
 
+mod kills;
+
 use anyhow::{Context, Result, ensure};
 use testbed::cloud::{CloudModel, Comparison, Corruption, Costs, Damage, Files, Operation, Overwrite, Place, Workload};
 use testbed::process::ACCOUNTS;

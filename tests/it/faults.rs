@@ -12,3 +12,5 @@ mod randomised;
 mod scene;
 mod settling;
 mod topology;
+
+pub use randomised::seed;
