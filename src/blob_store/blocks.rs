@@ -80,6 +80,14 @@ impl Container {
         staged.map(drop).map_err(|refusal| copy.failure(&refusal, &format!("its bytes from {} on", block.offset)))
     }
 
+    /// Makes the copy of `blob` an empty one, so that nobody takes it for complete. Tries once.
+    ///
+    /// # Errors
+    /// As [`Container::commit_blocks`].
+    pub async fn empty(&self, source: &Self, blob: &Blob) -> Result<(), Failure> {
+        self.commit_blocks(source, blob, Vec::new()).await
+    }
+
     /// Makes the blob of these blocks, in this order, with the headers and the metadata of `blob`: blocks bring none along
     /// (Put Block List, Azure Blob REST). Blocks that are not named are dropped. The blob names its source's version in its
     /// metadata. Tries once; to try again after a lost answer does no harm.

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use azure_core::error::CheckSuccessOptions;
 use azure_core::http::policies::Policy;
-use azure_core::http::{ClientOptions, RetryOptions};
+use azure_core::http::{
+    AsyncResponseBody, ClientOptions, Context, Pipeline, PipelineStreamOptions, Request, RetryOptions,
+};
 use azure_storage_blob::{BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
@@ -90,6 +93,19 @@ impl Container {
     pub(super) fn blob(&self, grant: Grant<'_>, policy: Option<Arc<dyn Policy>>) -> azure_core::Result<BlobClient> {
         let options = BlobClientOptions { client_options: self.client_options(policy), ..Default::default() };
         BlobClient::new(self.url(grant)?, None, Some(options))
+    }
+
+    /// Sends a request for which the SDK has no call that gives its answer as it comes.
+    pub(super) async fn stream(
+        &self,
+        mut request: Request,
+        success_codes: &'static [u16],
+    ) -> azure_core::Result<AsyncResponseBody> {
+        let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
+        let pipeline = Pipeline::new(name, version, self.client_options(None), Vec::new(), Vec::new(), None);
+        let options =
+            PipelineStreamOptions { check_success: CheckSuccessOptions { success_codes }, ..Default::default() };
+        Ok(pipeline.stream(&Context::new(), &mut request, Some(options)).await?.into_body())
     }
 
     /// No retries in the SDK: they are ours, each with a signature of its own.

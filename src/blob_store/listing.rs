@@ -4,8 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use azure_core::error::CheckSuccessOptions;
-use azure_core::http::{Context, Method, Pipeline, PipelineStreamOptions, Request, UrlExt};
+use azure_core::http::{Method, Request, UrlExt};
 use azure_storage_blob::BlobContainerClientOptions;
 use azure_storage_blob::models::CopyStatus as AzureCopyStatus;
 use futures::TryStreamExt;
@@ -132,14 +131,8 @@ impl Container {
     /// would hold its whole text and read that twice, the second time into a model of every element.
     async fn page_once(&self, marker: Option<&str>) -> Result<Page, Failure> {
         let page = async {
-            let mut request = self.list_request(marker)?;
-            let client = self.client_options(None);
-            let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
-            let pipeline = Pipeline::new(name, version, client, Vec::new(), Vec::new(), None);
-            let only_ok = CheckSuccessOptions { success_codes: &[200] };
-            let options = PipelineStreamOptions { check_success: only_ok, ..Default::default() };
-            let answer = pipeline.stream(&Context::new(), &mut request, Some(options)).await?;
-            let (mut body, mut reader) = (answer.into_body(), PageReader::new(self.account.page_size));
+            let mut body = self.stream(self.list_request(marker)?, &[200]).await?;
+            let mut reader = PageReader::new(self.account.page_size);
             while let Some(piece) = body.try_next().await? {
                 reader.feed(&piece)?;
             }

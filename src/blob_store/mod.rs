@@ -10,6 +10,7 @@ mod lease;
 mod listing;
 mod page;
 mod pending;
+mod read;
 mod retry;
 mod sas;
 mod sas_storage;

@@ -149,7 +149,7 @@ async fn replicate_job(job: &ReplicationJob, pair: &Sites, settings: &Settings) 
     let (started, deadline) = (Instant::now(), Duration::from_secs(settings.worker.job_deadline_seconds));
     let mut earlier = CopyCount::default();
     loop {
-        let progress = Progress::default();
+        let progress = Progress::after(earlier);
         let budget = Budget::of(SLICE, deadline.saturating_sub(started.elapsed()), LONGEST);
         let failure = match with_bar(&progress, run_pipeline(job, pair, budget, &progress)).await {
             Ok(replicated) => return Ok(Replicated { copy: replicated.copy.after(earlier), ..replicated }),

@@ -68,6 +68,8 @@ fn data(replicated: &Replicated, locator: &str, probe_path: &str, now: OffsetDat
         },
         "verification": {
             "level": "manifest",
+      "bytes": "sample",
+            "bytes": replicated.compared_bytes.name(),
             "at": times::format(replicated.timing.verified_at),
             "manifests": replicated.manifests.iter().map(|proof| json!({
                 "site": proof.site.as_str(), "protocol": proof.protocol.name(), "status": proof.status, "sha256": proof.sha256,
@@ -129,7 +131,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::model::{Content, CopyCount, LocatorId, ManifestProof, Protocol, StreamingUrls};
+    use crate::model::{ComparedBytes, Content, CopyCount, LocatorId, ManifestProof, Protocol, StreamingUrls};
 
     fn replicated() -> Replicated {
         let at = |text| times::parse(text).unwrap();
@@ -153,6 +155,7 @@ mod tests {
             replica,
             urls,
             content: Content { files: 12, bytes: 48_211_034, digest: "ab".into(), generation: None },
+            compared_bytes: ComparedBytes::Sample,
             manifests: vec![proof],
             valid_from: Some(at("2026-11-20T10:00:00Z")),
             valid_until: at("2027-01-19T00:00:00Z"),
@@ -161,6 +164,7 @@ mod tests {
                 skipped_files: 0,
                 copied_bytes: 48_211_034,
                 duration: Duration::from_millis(3200),
+                compared: None,
             },
             timing: Timing {
                 finished_at: Some(at("2026-11-20T11:15:29.9+01:00")),
@@ -280,6 +284,7 @@ mod tests {
     },
     "verification": {
       "level": "manifest",
+      "bytes": "sample",
       "at": "2026-11-20T10:15:36.000Z",
       "manifests": [
         {

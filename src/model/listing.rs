@@ -91,6 +91,15 @@ impl Pair {
         }
     }
 
+    /// The blobs of this name.
+    pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
+        let (one, other) = match self {
+            Self::Source(blob) | Self::Replica(blob) => (blob, None),
+            Self::Both(ours, theirs) => (ours, Some(theirs)),
+        };
+        [one].into_iter().chain(other)
+    }
+
     /// The first way in which the replica's blob is not the source's: names, sizes, MD5, headers and metadata are compared
     /// (our one key aside).
     #[must_use]

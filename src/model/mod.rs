@@ -3,6 +3,7 @@
 mod asset;
 mod blob;
 mod cloud;
+mod compared;
 mod job;
 mod listing;
 mod locator;
@@ -14,6 +15,7 @@ mod streaming;
 pub use asset::{Asset, AssetFile, AssetMark, AssetRef};
 pub use blob::{Blob, BlobKind, BlobProperties, CopyStatus, Difference, METADATA_SOURCE_ETAG};
 pub use cloud::Cloud;
+pub use compared::{Compared, ComparedBytes};
 pub use job::ReplicationJob;
 pub use listing::{Inventory, Pair, Tally};
 pub use locator::{LocatorId, StreamingLocator};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{LocatorId, Protocol, SiteName, StreamingUrls};
+use super::{Compared, ComparedBytes, LocatorId, Protocol, SiteName, StreamingUrls};
 
 /// A verified replica. Contract: `events`, `media.asset.replicated.v1`.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Replicated {
     pub content: Content,
     /// The manifests that were fetched to prove it.
     pub manifests: Vec<ManifestProof>,
+    /// Which bytes of it were compared with the source's.
+    pub compared_bytes: ComparedBytes,
     /// From when the addresses answer; `None`: since the locator was made.
     pub valid_from: Option<OffsetDateTime>,
     /// Until when the addresses answer.
@@ -95,6 +97,8 @@ pub struct CopyCount {
     pub copied_bytes: u64,
     /// How long that took, without the pauses between runs.
     pub duration: Duration,
+    /// How far its bytes are compared, where they are.
+    pub compared: Option<Compared>,
 }
 
 impl CopyCount {
@@ -106,6 +110,7 @@ impl CopyCount {
             skipped_files: self.skipped_files.saturating_sub(earlier.copied_files),
             copied_bytes: self.copied_bytes.saturating_add(earlier.copied_bytes),
             duration: self.duration.saturating_add(earlier.duration),
+            compared: self.compared,
         }
     }
 }
@@ -136,6 +141,7 @@ mod tests {
             skipped_files,
             copied_bytes,
             duration: Duration::from_secs(seconds),
+            compared: None,
         };
         assert_eq!(count(2, 8, 20, 3).after(count(5, 0, 50, 4)), count(7, 3, 70, 7));
         // made up, or copied twice

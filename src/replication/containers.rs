@@ -30,14 +30,17 @@ pub async fn copy_container(
     let both = || Join::new(Reading::of(&from), Reading::of(&to));
     let (before, already) = Comparison::default().read(both()).await?.already();
     progress.begin(before.content.files, before.content.bytes);
-    if already.is_some() {
-        progress.all_skipped();
-        return Ok(before.content);
-    }
-    copy_containers(from.clone(), to.clone(), None, sites, budget, progress).await?;
-    progress.got_on("verify_copy");
-    let verified = Comparison::default().read(both()).await?.verified(&before, sites)?;
-    Ok(verified.content().clone())
+    let equal = match already {
+        Some(equal) => {
+            progress.all_skipped();
+            equal
+        }
+        None => {
+            copy_containers(from.clone(), to.clone(), None, sites, budget, progress).await?;
+            Comparison::default().read(both()).await?.verified(&before, sites)?
+        }
+    };
+    Ok(equal.with_bytes(&from, &to, sites, budget, progress).await?.content().clone())
 }
 
 fn container(storage: &SiteStorage, site: &SiteName, name: &str) -> Result<Container, Failure> {

@@ -11,6 +11,7 @@ use super::report::tell_while;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
+use super::verify::verify_media;
 use crate::blob_store::Container;
 use crate::failure::Failure;
 use crate::model::{Asset, Blob};
@@ -48,14 +49,17 @@ pub async fn copy_containers(
     let source = kept.map_or_else(|| Reading::of(&from), |blobs| Reading::Kept(blobs.into_iter()));
     let engine = CopyEngine { from, to, pace: &sites.pace, tries: sites.copy_tries, budget, progress };
 
-    tell_while(progress, &sites.pace, copy_in_order(&engine, source)).await
+    tell_while(progress, &sites.pace, copy_in_order(&engine, source, sites)).await
 }
 
-/// Manifests last, so that no player ever sees one whose media are missing.
-async fn copy_in_order(engine: &CopyEngine<'_>, source: Reading) -> Result<(), Failure> {
+/// Manifests last, so that no player ever sees one whose media are missing or wrong.
+async fn copy_in_order(engine: &CopyEngine<'_>, source: Reading, sites: &Sites) -> Result<(), Failure> {
     let mut later = Manifests::default();
     let join = Join::new(source, Reading::of(&engine.to));
     engine.copy_all(plan::media(join, &mut later, engine.progress)).await?;
+    if !later.tasks.is_empty() {
+        verify_media(&engine.from, &engine.to, sites).await?;
+    }
     if later.are_more {
         let join = Join::new(Reading::of(&engine.from), Reading::of(&engine.to));
         return engine.copy_all(plan::manifests(join)).await;

@@ -1,6 +1,7 @@
 //! The heart: resolves requests, and copies one asset to one replica site, publishes it there and proves that it plays.
 
 mod budget;
+mod bytes;
 mod containers;
 mod copy;
 mod engine;
@@ -92,7 +93,8 @@ async fn pipeline(
         step(progress, "ensure_replica_asset", source::ensure_replica_asset(&mark, &asset, replica)).await?;
     step(progress, progress::COPY_STEP, copy::copy_blobs(&mut asset, &twin_asset, storage, sites, budget, progress))
         .await?;
-    let verified = step(progress, "verify_copy", verify::verify_copy(&mut asset, &twin_asset, storage, sites)).await?;
+    let verifying = verify::verify_copy(&mut asset, &twin_asset, storage, sites, budget, progress);
+    let verified = step(progress, "verify_copy", verifying).await?;
     let copied_at = OffsetDateTime::now_utc();
     let files = step(
         progress,
@@ -117,6 +119,7 @@ async fn pipeline(
         urls: playback.urls,
         content,
         manifests: playback.manifests,
+        compared_bytes: sites.compared_bytes,
         valid_from: twin.start,
         valid_until: twin.expires,
         copy: progress.count(),

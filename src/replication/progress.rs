@@ -1,12 +1,12 @@
 //! How far a copy has come, readable while it runs and after it has stopped.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::model::CopyCount;
+use crate::model::{Compared, CopyCount};
 
 /// The step that takes longest, and gets on file by file.
 pub(super) const COPY_STEP: &str = "copy_blobs";
@@ -23,6 +23,7 @@ pub struct Progress {
     bytes_found: AtomicU64,
     began: OnceLock<Instant>,
     took_ms: AtomicU64,
+    compared: Mutex<Option<Compared>>,
     steps: watch::Sender<Vec<&'static str>>,
 }
 
@@ -40,6 +41,12 @@ pub struct Snapshot {
 }
 
 impl Progress {
+    /// That of a run which goes on where `earlier` ones have stopped.
+    #[must_use]
+    pub fn after(earlier: CopyCount) -> Self {
+        Self { compared: Mutex::new(earlier.compared), ..Self::default() }
+    }
+
     /// The counters now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -61,7 +68,17 @@ impl Progress {
             skipped_files: read(&self.files_skipped),
             copied_bytes: read(&self.bytes_copied),
             duration: Duration::from_millis(read(&self.took_ms)),
+            compared: self.compared(),
         }
+    }
+
+    /// How far bytes are compared.
+    pub(super) fn compared(&self) -> Option<Compared> {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_compared(&self, compared: Option<Compared>) {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = compared;
     }
 
     pub(super) fn begin(&self, files: u64, bytes: u64) {

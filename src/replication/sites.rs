@@ -13,7 +13,7 @@ use crate::blob_store::{BlobAccount, SasStorage};
 use crate::failure::Failure;
 use crate::http::{HttpClient, StorageTransport};
 use crate::media_service::ams_v2::AmsV2;
-use crate::model::{Cloud, PublishedSite, ReplicationJob, Route, SiteName};
+use crate::model::{Cloud, ComparedBytes, PublishedSite, ReplicationJob, Route, SiteName};
 use crate::settings::{CopySettings, ReplicationSettings, Settings, SiteSettings, StorageAccess};
 
 /// One data centre with its clients.
@@ -112,6 +112,7 @@ pub struct AllSites {
     sas_uses: SasUses,
     copy: CopySettings,
     copy_tries: usize,
+    compared_bytes: ComparedBytes,
     paces: Arc<Mutex<BTreeMap<(SiteName, SiteName), Pace>>>,
 }
 
@@ -131,6 +132,8 @@ pub struct Sites {
     pub(super) pace: Pace,
     /// Tries of one copy request.
     pub(super) copy_tries: usize,
+    /// Which bytes of a replica are compared with its source's.
+    pub(super) compared_bytes: ComparedBytes,
 }
 
 impl AllSites {
@@ -153,6 +156,7 @@ impl AllSites {
             sas_uses: SasUses::default(),
             copy: settings.copy.clone(),
             copy_tries: settings.http.tries,
+            compared_bytes: settings.verify.bytes,
             paces: Arc::default(),
         })
     }
@@ -201,6 +205,7 @@ impl AllSites {
             sas_uses: self.sas_uses.clone(),
             pace: self.pace(source, replica),
             copy_tries: self.copy_tries,
+            compared_bytes: self.compared_bytes,
         })
     }
 

@@ -9,7 +9,7 @@ use super::join::{Join, Reading};
 use super::names::MimeTypes;
 use super::sites::{Site, SiteStorage, Sites};
 use super::storage::Storage;
-use super::verify::{Comparison, VerifiedCopy};
+use super::verify::{Comparison, EqualListings};
 use crate::blob_store::Container;
 use crate::failure::Failure;
 use crate::model::{Asset, AssetFile, AssetMark, Blob, BlobKind, Content, Inventory, Pair, ReplicationJob};
@@ -31,8 +31,8 @@ pub struct SourceAsset {
     pub inventory: Inventory,
     /// The blobs themselves, where they are few.
     pub kept: Option<Vec<Blob>>,
-    /// The evidence that all of them are at the replica already.
-    pub already: Option<VerifiedCopy>,
+    /// Where all of them are at the replica already.
+    pub already: Option<EqualListings>,
     /// Its registered files.
     pub files: SourceFiles,
 }
@@ -104,7 +104,7 @@ fn told_as(failure: Failure, sites: &Sites, step: &'static str) -> Failure {
 struct BlobFacts {
     inventory: Inventory,
     kept: Option<Vec<Blob>>,
-    already: Option<VerifiedCopy>,
+    already: Option<EqualListings>,
     odd: Option<(String, BlobKind)>,
     manifests: BTreeSet<String>,
 }

@@ -1,15 +1,30 @@
 //! Proves that the copy is the source: the only maker of a `VerifiedCopy`.
 
+use sha2::{Digest, Sha256};
+
+use super::budget::Budget;
+use super::bytes::BytesComparison;
+use super::engine::plan::is_manifest;
 use super::join::{Join, Reading};
 use super::names::Sizes;
+use super::progress::Progress;
 use super::sites::Sites;
 use super::source::SourceAsset;
 use super::storage::Storage;
+use crate::blob_store::Container;
 use crate::failure::Failure;
 use crate::model::{Asset, Content, Difference, Inventory, METADATA_SOURCE_ETAG, Pair, Tally};
 
 /// So many differences are named, the others counted.
 const SHOWN: usize = 5;
+
+/// Both sites' listings are equal.
+#[derive(Debug)]
+pub struct EqualListings {
+    content: Content,
+    registrable: Sizes,
+    state: u64,
+}
 
 /// Evidence that all files are at the replica, identical. Files are registered and a locator made only with one of these.
 #[derive(Debug)]
@@ -31,29 +46,75 @@ impl VerifiedCopy {
     }
 }
 
+impl EqualListings {
+    /// The evidence, once as many bytes are compared as the settings ask for.
+    pub async fn with_bytes(
+        self,
+        from: &Container,
+        to: &Container,
+        sites: &Sites,
+        budget: Budget,
+        progress: &Progress,
+    ) -> Result<VerifiedCopy, Failure> {
+        let Self { content, registrable, state } = self;
+        BytesComparison { from, to, sites, progress, state, files: content.files }.run(budget).await?;
+        Ok(VerifiedCopy { content, registrable })
+    }
+}
+
 /// Does: lists both sites again and compares names, versions, sizes, MD5, headers and metadata; what was found complete
-/// before anything was to be copied is not listed again.
-/// Safe to repeat because: it only reads.
+/// before anything was to be copied is not listed again. Then bytes, where the settings ask for it.
+/// Safe to repeat because: it only reads, and empties copies with wrong bytes.
 /// Fails as: `Transient` when the source changed in mid-copy or a file is not identical (the next run copies it again),
-/// `Permanent` when the replica holds files that the source has not.
+/// `Permanent` when the replica holds files that the source has not, `NeedsMoreTime` when the slice is over.
 pub async fn verify_copy(
     asset: &mut SourceAsset,
     replica: &Asset,
     storage: &Storage<'_>,
     sites: &Sites,
+    budget: Budget,
+    progress: &Progress,
 ) -> Result<VerifiedCopy, Failure> {
-    if let Some(verified) = asset.already.take() {
-        return Ok(verified);
-    }
     let (source, copy) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
-    let join = Join::new(Reading::of(&source), Reading::of(&copy));
-    Comparison::for_registration().read(join).await?.verified(&asset.inventory, sites)
+    let equal = match asset.already.take() {
+        Some(equal) => equal,
+        None => {
+            let join = Join::new(Reading::of(&source), Reading::of(&copy));
+            Comparison::for_registration().read(join).await?.verified(&asset.inventory, sites)?
+        }
+    };
+    equal.with_bytes(&source, &copy, sites, budget, progress).await
+}
+
+/// Does: lists both sites and compares all media, before the manifests that name them are copied.
+/// Fails as: `verify_copy`, but for what is at the replica only.
+pub async fn verify_media(from: &Container, to: &Container, sites: &Sites) -> Result<(), Failure> {
+    let mut join = Join::new(Reading::of(from), Reading::of(to));
+    let mut found = Differences::default();
+    while let Some(pair) = join.next().await? {
+        let Some(blob) = pair.source().filter(|blob| !is_manifest(&blob.name)) else { continue };
+        if let Pair::Both(..) = pair
+            && name_of_change(&pair).is_some()
+        {
+            return Err(changed(Some(&blob.name), sites));
+        }
+        found.extend(pair.difference());
+    }
+    if found.count > 0 { Err(found.failure().at_site(&sites.replica.name)) } else { Ok(()) }
+}
+
+fn changed(name: Option<&str>, sites: &Sites) -> Failure {
+    let name = name.map_or_else(|| "a file".to_owned(), |name| format!("'{name}'"));
+    let message = format!("{name} changed at the source while the asset was copied");
+    Failure::transient("source-changed", message).at_site(&sites.source.name)
 }
 
 /// What both listings tell, read side by side.
 #[derive(Debug, Default)]
 pub struct Comparison {
     tally: Tally,
+    /// Names and versions of both sites.
+    state: Sha256,
     /// `None` where nobody will register files: a name needs some bytes of memory.
     registrable: Option<Sizes>,
     found: Differences,
@@ -77,6 +138,9 @@ impl Comparison {
 
     /// Takes the next name.
     pub fn see(&mut self, pair: &Pair) {
+        for blob in pair.blobs() {
+            self.state.update(format!("{}\t{}\n", blob.name, blob.etag));
+        }
         if let Some(blob) = pair.source() {
             self.tally.add(blob);
             if let Some(registrable) = &mut self.registrable
@@ -94,25 +158,29 @@ impl Comparison {
     }
 
     /// What the source's blobs add up to; and the evidence where all of them are at the replica already, and nothing else.
-    pub fn already(self) -> (Inventory, Option<VerifiedCopy>) {
+    pub fn already(self) -> (Inventory, Option<EqualListings>) {
         let (inventory, is_complete) = (self.tally.inventory(), self.incomplete == 0);
-        let content = inventory.content.clone();
-        (inventory, is_complete.then(|| VerifiedCopy { content, registrable: self.registrable.unwrap_or_default() }))
+        let (content, state) = (inventory.content.clone(), short(self.state));
+        let registrable = self.registrable.unwrap_or_default();
+        (inventory, is_complete.then_some(EqualListings { content, registrable, state }))
     }
 
     /// The evidence, where the source is still as it was `before` the copy, and the replica equal to it.
-    pub fn verified(self, before: &Inventory, sites: &Sites) -> Result<VerifiedCopy, Failure> {
+    pub fn verified(self, before: &Inventory, sites: &Sites) -> Result<EqualListings, Failure> {
         let now = self.tally.inventory();
         if now.versions != before.versions {
-            let name = self.changed.map_or_else(|| "a file".to_owned(), |name| format!("'{name}'"));
-            let message = format!("{name} changed at the source while the asset was copied");
-            return Err(Failure::transient("source-changed", message).at_site(&sites.source.name));
+            return Err(changed(self.changed.as_deref(), sites));
         }
         if self.found.count > 0 {
             return Err(self.found.failure().at_site(&sites.replica.name));
         }
-        Ok(VerifiedCopy { content: now.content, registrable: self.registrable.unwrap_or_default() })
+        let (registrable, state) = (self.registrable.unwrap_or_default(), short(self.state));
+        Ok(EqualListings { content: now.content, registrable, state })
     }
+}
+
+fn short(digest: Sha256) -> u64 {
+    digest.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The name of a file that was made, removed or changed at the source after it was copied, if this is one.

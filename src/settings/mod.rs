@@ -20,7 +20,7 @@ pub use identity::{Credential, Identity};
 pub use layers::{SettingsError, load};
 pub use media::MediaSettings;
 pub use rabbitmq::{BrokerUrl, RabbitmqSettings, TopologyMode};
-pub use replication::{CopySettings, ReplicationSettings};
+pub use replication::{CopySettings, ReplicationSettings, VerifySettings};
 pub use secret::{Secret, SecretFileError};
 pub use site::{RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
 pub use worker::{LogFormat, WorkerSettings};
@@ -43,6 +43,8 @@ pub struct Settings {
     pub replication: ReplicationSettings,
     /// The copy engine.
     pub copy: CopySettings,
+    /// The verification of copies.
+    pub verify: VerifySettings,
     /// Every HTTP call.
     pub http: HttpSettings,
     /// The data centres, by name.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::ComparedBytes;
+
 /// Settings of the pipeline. Meanings and defaults: `config/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,4 +28,12 @@ pub struct CopySettings {
     pub max_requests: usize,
     /// What each route may copy, in MiB per second; 0: as much as it can.
     pub max_mib_per_second: u64,
+}
+
+/// Settings of the verification. Meanings and defaults: `config/default.toml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySettings {
+    /// Which bytes are compared, beside what listings tell.
+    pub bytes: ComparedBytes,
 }

@@ -53,7 +53,7 @@ async fn handle_in_span(
     hard: &CancellationToken,
     history: &History,
 ) {
-    let progress = Progress::default();
+    let progress = Progress::after(history.copied);
     let hold = Hold::begin(Duration::from_secs(context.worker.max_hold_seconds));
     let running = run_in_turn(context, &delivery, history, &progress, &hold);
     let mut run = tokio::select! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::events::{format_time, parse_time};
-use crate::model::CopyCount;
+use crate::model::{Compared, CopyCount};
 use crate::rabbitmq::{Headers, Message};
 
 /// Tries so far.
@@ -20,6 +20,8 @@ pub const COPIED_FILES: &str = "x-replication-copied-files";
 pub const COPIED_BYTES: &str = "x-replication-copied-bytes";
 /// How long that took, in milliseconds.
 pub const COPY_MS: &str = "x-replication-copy-ms";
+/// How far its bytes are compared: what stands for the state of both sites, a slash, and the number of ranges that are equal.
+pub const COMPARED: &str = "x-replication-compared";
 /// When a worker first saw it.
 pub const FIRST_SEEN: &str = "x-replication-first-seen";
 /// When it is given up.
@@ -93,6 +95,7 @@ impl History {
                 copied_bytes: large(COPIED_BYTES),
                 duration: Duration::from_millis(large(COPY_MS)),
                 skipped_files: 0,
+                compared: headers.get_text(COMPARED).and_then(Compared::parse),
             },
             exchange: text(SOURCE_EXCHANGE, exchange),
             key: text(SOURCE_KEY, key),
@@ -123,6 +126,10 @@ impl History {
             headers.set(COPIED_FILES, number(self.copied.copied_files));
             headers.set(COPIED_BYTES, number(self.copied.copied_bytes));
             headers.set(COPY_MS, number(self.copied.duration.as_millis().try_into().unwrap_or(u64::MAX)));
+        }
+        match self.copied.compared {
+            Some(compared) => headers.set(COMPARED, compared.text()),
+            None => drop(headers.remove(COMPARED)),
         }
         headers.set(SOURCE_EXCHANGE, self.exchange.as_str());
         headers.set(SOURCE_KEY, self.key.as_str());

@@ -3,6 +3,7 @@
 mod ams_v2;
 mod blob_store;
 mod blocks;
+mod bytes;
 mod check;
 mod china;
 mod cloud;

@@ -26,12 +26,13 @@ const FLOORS: [(&str, u8); 16] = [
 ];
 
 /// Libraries that only some rooms may name.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("lapin", &["rabbitmq"]),
     ("reqwest", &["http"]),
     ("azure_identity", &["http"]),
     ("azure_core", &["http", "blob_store"]),
     ("azure_storage_blob", &["blob_store"]),
+    ("quick_xml", &["blob_store"]),
     ("axum", &["admin"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

@@ -5,16 +5,18 @@ use bytes::Bytes;
 use crate::events::AuditAction;
 use crate::rabbitmq::Message;
 use crate::worker::history::{
-    ATTEMPT, COPIED_BYTES, COPIED_FILES, COPY_MS, DEADLINE, FIRST_SEEN, REPLAY_RUN, REPLAYS, SET_ASIDE_AT, SLICE, WAITS,
+    ATTEMPT, COMPARED, COPIED_BYTES, COPIED_FILES, COPY_MS, DEADLINE, FIRST_SEEN, REPLAY_RUN, REPLAYS, SET_ASIDE_AT,
+    SLICE, WAITS,
 };
 
 use super::summary::EDITED_FROM;
 
 /// What an earlier life has left on a letter: without it the next one has all its attempts and its whole time.
-const SPENT: [&str; 13] = [
+const SPENT: [&str; 14] = [
     ATTEMPT,
     SLICE,
     WAITS,
+    COMPARED,
     FIRST_SEEN,
     DEADLINE,
     SET_ASIDE_AT,

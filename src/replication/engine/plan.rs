@@ -83,7 +83,8 @@ pub fn manifests(join: Join) -> impl Stream<Item = Result<Task, Failure>> {
     })
 }
 
-fn is_manifest(name: &str) -> bool {
+/// Whether players begin with it.
+pub fn is_manifest(name: &str) -> bool {
     const ENDINGS: [&str; 4] = [".ism", ".ismc", ".mpd", ".m3u8"];
     let name = name.to_ascii_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending))

@@ -108,7 +108,7 @@ impl CopyEngine<'_> {
                     return Ok(Outcome::Staged(staged));
                 }
                 // Only a commit without them drops them.
-                to.commit_blocks(from, blob, Vec::new()).await?;
+                to.empty(from, blob).await?;
                 Ok(Outcome::Staged(Vec::new()))
             }
             Request::Stage(_, _, block) => to.stage_block(from, blob, block).await.map(|()| Outcome::Done),

@@ -1,0 +1,50 @@
+//! Reads bytes of blobs, to compare them: the one way in which bytes of files reach this process.
+
+use std::ops::Range;
+
+use azure_core::http::{Method, Request};
+use azure_storage_blob::BlobClientOptions;
+use futures::TryStreamExt;
+use sha2::{Digest, Sha256};
+
+use super::classify::Refusal;
+use super::sas::Grant;
+use super::{Container, retry};
+use crate::failure::Failure;
+use crate::model::Blob;
+
+impl Container {
+    /// SHA-256 of the bytes of `blob` in `range`, which is not empty, in the version that was listed (Get Blob, Azure Blob
+    /// REST). They are not kept. Tries a few times.
+    ///
+    /// # Errors
+    /// Transient `source-changed` when the blob has another version by now, `blob-gone`, and what a busy or silent service
+    /// gives; permanent `container-missing`, `storage-denied`.
+    pub async fn digest(&self, blob: &Blob, range: Range<u64>) -> Result<[u8; 32], Failure> {
+        let read = retry::run(self.account.transport.tries(), || self.digest_once(blob, &range));
+        read.await.map_err(|failure| failure.at_site(&self.account.site))
+    }
+
+    async fn digest_once(&self, blob: &Blob, range: &Range<u64>) -> Result<[u8; 32], Failure> {
+        let doing = || format!("reading blob '{}' in container '{}'", blob.name, self.name);
+        let read = async {
+            let mut request = Request::new(self.url(Grant::Read(&blob.name))?, Method::Get);
+            request.insert_header("x-ms-version", BlobClientOptions::default().version);
+            request.insert_header("x-ms-range", format!("bytes={}-{}", range.start, range.end - 1));
+            request.insert_header("if-match", blob.etag.clone());
+            let mut body = self.stream(request, &[200, 206]).await?;
+            let (mut digest, mut bytes) = (Sha256::new(), 0);
+            while let Some(piece) = body.try_next().await? {
+                digest.update(&piece);
+                bytes += piece.len() as u64;
+            }
+            Ok((digest.finalize().into(), bytes))
+        };
+        let (digest, bytes) = read.await.map_err(|error: azure_core::Error| Refusal::from(error).failure(&doing()))?;
+        if bytes == range.end - range.start {
+            return Ok(digest);
+        }
+        let wanted = range.end - range.start;
+        Err(Failure::transient("storage-unreachable", format!("{}: {bytes} of {wanted} bytes came", doing())))
+    }
+}

@@ -1,0 +1,52 @@
+//! How far bytes of both sites are compared: what is asked for, and how far it has come.
+
+use serde::{Deserialize, Serialize};
+
+/// Which bytes of a replica are compared with its source's, beside what listings tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComparedBytes {
+    /// None.
+    #[default]
+    None,
+    /// Some of some files.
+    Sample,
+    /// All of all files.
+    All,
+}
+
+impl ComparedBytes {
+    /// Its name in settings and events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sample => "sample",
+            Self::All => "all",
+        }
+    }
+}
+
+/// How far a comparison of bytes has come, for the run that goes on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// Stands for the names and versions of all blobs of both sites: another value, another comparison.
+    pub state: u64,
+    /// The first so many ranges are equal.
+    pub ranges: u64,
+}
+
+impl Compared {
+    /// As the header of a message.
+    #[must_use]
+    pub fn text(self) -> String {
+        format!("{:016x}/{}", self.state, self.ranges)
+    }
+
+    /// From the header of a message; `None` when it is none of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (state, ranges) = text.split_once('/')?;
+        Some(Self { state: u64::from_str_radix(state, 16).ok()?, ranges: ranges.parse().ok()? })
+    }
+}

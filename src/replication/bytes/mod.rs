@@ -1,0 +1,171 @@
+//! Compares bytes of both sites, where the settings ask for it: a stored MD5 is copied along as it is, so that a byte which a
+//! copy has changed shows in no listing.
+
+mod ranges;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::Stream;
+use futures::future::try_join;
+use futures::stream::try_unfold;
+
+use self::ranges::Choice;
+use super::budget::Budget;
+use super::join::{Join, Reading};
+use super::progress::Progress;
+use super::sites::Sites;
+use crate::blob_store::Container;
+use crate::failure::Failure;
+use crate::model::{Blob, Compared, Pair};
+
+/// So many ranges are read at once, at each site.
+const AT_ONCE: usize = 16;
+/// So many wrong copies are emptied in one run; the next one finds the others.
+const MOST_WRONG: usize = 100;
+
+/// The comparison of one replica's bytes with its source's. Both listings are equal.
+pub struct BytesComparison<'a> {
+    pub from: &'a Container,
+    pub to: &'a Container,
+    pub sites: &'a Sites,
+    pub progress: &'a Progress,
+    /// Stands for the names and versions of all blobs of both sites.
+    pub state: u64,
+    /// How many files there are.
+    pub files: u64,
+}
+
+/// One range of one file, at both sites.
+struct Piece {
+    ours: Arc<Blob>,
+    theirs: Arc<Blob>,
+    range: Range<u64>,
+}
+
+/// Where the comparison is.
+struct Walk {
+    join: Join,
+    choice: Choice,
+    files: u64,
+    /// Ranges that an earlier slice has compared.
+    to_skip: u64,
+    /// The file that it is at, its number, and which of its ranges is next.
+    current: Option<(Arc<Blob>, Arc<Blob>, u64, u64)>,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        loop {
+            if let Some((ours, theirs, file, nth)) = &mut self.current
+                && let Some(range) = self.choice.range(*file, ours, *nth)
+            {
+                *nth += 1;
+                if self.to_skip > 0 {
+                    self.to_skip -= 1;
+                    continue;
+                }
+                return Ok(Some(Piece { ours: Arc::clone(ours), theirs: Arc::clone(theirs), range }));
+            }
+            self.current = None;
+            match self.join.next().await? {
+                None => return Ok(None),
+                Some(Pair::Both(ours, theirs)) => {
+                    self.current = Some((Arc::new(ours), Arc::new(theirs), self.files, 0));
+                    self.files += 1;
+                }
+                // It was made or removed after the listings were compared, as others may do at any time.
+                Some(Pair::Source(_) | Pair::Replica(_)) => {}
+            }
+        }
+    }
+}
+
+impl BytesComparison<'_> {
+    /// Compares what the settings ask for, goes on where an earlier slice has stopped, and stops at the slice's end. Copies
+    /// with wrong bytes are emptied, so that the next run copies them again.
+    ///
+    /// # Errors
+    /// `NeedsMoreTime` `slice-spent`; transient `replica-bytes-differ`, `source-changed`, and what a busy or silent service
+    /// gives.
+    pub async fn run(&self, budget: Budget) -> Result<(), Failure> {
+        let Some(choice) = Choice::of(self.sites.compared_bytes, self.files, self.state) else { return Ok(()) };
+        let earlier = self.progress.compared().filter(|compared| compared.state == self.state);
+        let to_skip = earlier.map_or(0, |compared| compared.ranges);
+        let (begun, wrong) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        let join = Join::new(Reading::of(self.from), Reading::of(self.to));
+        let walk = Walk { join, choice, files: 0, to_skip, current: None };
+        let over = budget
+            .with_time_to_work()
+            .each(pieces(walk), AT_ONCE, |piece| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                async {
+                    if !self.is_equal(&piece).await? {
+                        wrong.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+                    }
+                    Ok(())
+                }
+            })
+            .await?;
+        let wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !wrong.is_empty() {
+            self.progress.has_compared(None);
+            return Err(self.spoil(wrong).await);
+        }
+        // What has begun has ended, as nothing has failed.
+        let ranges = to_skip + begun.into_inner();
+        self.progress.has_compared(Some(Compared { state: self.state, ranges }));
+        match over {
+            None => Ok(()),
+            Some(_) => Err(budget.spent(&format!("{ranges} ranges of bytes are equal at both sites so far"))),
+        }
+    }
+
+    async fn is_equal(&self, piece: &Piece) -> Result<bool, Failure> {
+        let Piece { ours, theirs, range } = piece;
+        let permit = self.sites.pace.admit(range.end - range.start).await;
+        let replica = async {
+            let read = self.to.digest(theirs, range.clone()).await;
+            read.map_err(|failure| match failure.code {
+                "source-changed" => {
+                    Failure::transient("replica-differs", format!("{failure}: it was the replica's blob"))
+                }
+                _ => failure,
+            })
+        };
+        let read = try_join(self.from.digest(ours, range.clone()), replica).await;
+        match &read {
+            Err(failure) if failure.is_throttled => permit.throttled(failure.retry_after()),
+            // It takes another time than copies do.
+            _ => permit.failed(),
+        }
+        let (ours, theirs) = read?;
+        Ok(ours == theirs)
+    }
+
+    async fn spoil(&self, wrong: Vec<Piece>) -> Failure {
+        let mut blobs: Vec<_> = wrong.iter().map(|piece| (&piece.ours, piece.range.start)).collect();
+        blobs.sort_unstable_by_key(|(blob, begin)| (blob.name.clone(), *begin));
+        blobs.dedup_by_key(|(blob, _)| blob.name.clone());
+        for (blob, _) in blobs.iter().take(MOST_WRONG) {
+            if let Err(failure) = self.to.empty(self.from, blob).await {
+                tracing::warn!(code = failure.code, "a copy with wrong bytes stays as it is: {failure}");
+            }
+        }
+        let first = blobs.first().map_or_else(String::new, |(blob, begin)| {
+            format!("'{}', within the range that begins at byte {begin}", blob.name)
+        });
+        let message =
+            format!("{} files have other bytes at the replica than at the source, the first is {first}", blobs.len());
+        Failure::transient("replica-bytes-differ", message)
+            .with_hint(
+                "they were emptied, and the next try copies them again; look at the storage account if it goes on",
+            )
+            .at_site(&self.sites.replica.name)
+    }
+}
+
+fn pieces(walk: Walk) -> impl Stream<Item = Result<Piece, Failure>> {
+    try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|piece| (piece, walk))) })
+}
