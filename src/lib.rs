@@ -13,9 +13,10 @@
 //! | 3 | [`blob_store`] (Azure's blob SDK) |
 //! | 4 | [`media_service`] (one folder per kind of service) |
 //! | 5 | [`replication`]: the heart, `replicate()` |
-//! | 6 | [`worker`]: take, run, settle |
+//! | 6 | [`worker`]: take, run, settle; [`admin`] (axum): what operators' tools ask |
 //! | 7 | [`cli`]: one file per command |
 
+pub mod admin;
 pub mod blob_store;
 pub mod cli;
 pub mod events;

@@ -69,7 +69,7 @@ pub async fn copy(settings: &Settings, arguments: &CopyArguments) -> Exit {
 async fn copy_one(from: &str, to: &str, pair: &Sites, json: bool) -> Result<(), Failure> {
     let (progress, begun) = (Progress::default(), Instant::now());
     let budget = Budget::of(SLICE, Duration::MAX, LONGEST);
-    let content = with_bar(&progress, copy_container(from, to, pair, budget, &progress)).await?;
+    let content = with_bar(&progress, pair, copy_container(from, to, pair, budget, &progress)).await?;
     print(from, to, &content, &progress, begun.elapsed(), json);
     Ok(())
 }

@@ -151,7 +151,7 @@ async fn replicate_job(job: &ReplicationJob, pair: &Sites, settings: &Settings) 
     loop {
         let progress = Progress::after(earlier);
         let budget = Budget::of(SLICE, deadline.saturating_sub(started.elapsed()), LONGEST);
-        let failure = match with_bar(&progress, run_pipeline(job, pair, budget, &progress)).await {
+        let failure = match with_bar(&progress, pair, run_pipeline(job, pair, budget, &progress)).await {
             Ok(replicated) => return Ok(Replicated { copy: replicated.copy.after(earlier), ..replicated }),
             Err(failure) => failure,
         };

@@ -1,11 +1,13 @@
 //! `run`: wires the house and works until a signal.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use super::Exit;
+use crate::admin::Admin;
 use crate::replication::AllSites;
 use crate::settings::Settings;
-use crate::telemetry::ReadyFile;
+use crate::telemetry::{Metrics, ReadyFile};
 use crate::worker::{self, Context, Drained};
 
 /// Works until SIGTERM or SIGINT.
@@ -17,6 +19,13 @@ pub async fn run(settings: &Settings) -> Exit {
     for line in settings.to_lines() {
         tracing::info!("{line}");
     }
+    let _admin = match admin(settings).await {
+        Ok(admin) => admin,
+        Err(problem) => {
+            eprintln!("admin.listen: {problem}");
+            return Exit::BadSettings;
+        }
+    };
     let sites = match AllSites::connect(settings) {
         Ok(sites) => sites,
         Err(failure) => {
@@ -44,6 +53,12 @@ pub async fn run(settings: &Settings) -> Exit {
         Drained::Whole => Exit::Done,
         Drained::CutShort => Exit::CutShort,
     }
+}
+
+/// Counts and answers, where the settings say at which address; before anything is made that counts.
+async fn admin(settings: &Settings) -> Result<Option<Admin>, Box<dyn Error>> {
+    let Some(address) = settings.admin.listen else { return Ok(None) };
+    Ok(Some(Admin::start(address, Metrics::start()?).await?))
 }
 
 /// What a worker needs and other commands do not.

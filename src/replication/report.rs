@@ -3,21 +3,56 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval, interval_at};
 
 use super::engine::Pace;
 use super::progress::{Progress, Snapshot};
+use crate::telemetry::CopyMetrics;
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Does `work`; while it takes long, a line is logged now and then.
+/// How often the metrics are told what is left.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a copy has told the metrics that it has left; nothing, once it has ended, however it does.
+struct Left<'a> {
+    metrics: &'a CopyMetrics,
+    files: i64,
+    bytes: i64,
+}
+
+impl<'a> Left<'a> {
+    fn of(metrics: &'a CopyMetrics) -> Self {
+        Self { metrics, files: 0, bytes: 0 }
+    }
+
+    fn show(&mut self, now: Snapshot) {
+        let left = |total: u64, done: u64| i64::try_from(total.saturating_sub(done)).unwrap_or(i64::MAX);
+        self.tell(left(now.files_total, now.files_done), left(now.bytes_total, now.bytes_done));
+    }
+
+    fn tell(&mut self, files: i64, bytes: i64) {
+        self.metrics.left_changed(files - self.files, bytes - self.bytes);
+        (self.files, self.bytes) = (files, bytes);
+    }
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.tell(0, 0);
+    }
+}
+
+/// Does `work`; while it takes long, a line is logged now and then, and the metrics tell what is left.
 pub async fn tell_while<T>(progress: &Progress, pace: &Pace, work: impl Future<Output = T>) -> T {
     let (mut work, mut before) = (pin!(work), progress.snapshot());
     let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
+    let (mut left, mut looks) = (Left::of(pace.metrics()), interval(LOOK));
     loop {
         tokio::select! {
             done = &mut work => return done,
+            _ = looks.tick() => left.show(progress.snapshot()),
             _ = ticks.tick() => {
                 let now = progress.snapshot();
                 tell(before, now, pace);

@@ -15,6 +15,7 @@ use crate::http::{HttpClient, StorageTransport};
 use crate::media_service::ams_v2::AmsV2;
 use crate::model::{Cloud, ComparedBytes, PublishedSite, ReplicationJob, Route, SiteName};
 use crate::settings::{CopySettings, ReplicationSettings, Settings, SiteSettings, StorageAccess};
+use crate::telemetry::CopyMetrics;
 
 /// One data centre with its clients.
 #[derive(Debug)]
@@ -136,6 +137,14 @@ pub struct Sites {
     pub(super) compared_bytes: ComparedBytes,
 }
 
+impl Sites {
+    /// Copy requests that are under way on this route, of all its jobs.
+    #[must_use]
+    pub fn copies_under_way(&self) -> usize {
+        self.pace.state().in_flight
+    }
+}
+
 impl AllSites {
     /// Makes the clients; reaches nothing yet.
     ///
@@ -212,7 +221,10 @@ impl AllSites {
     /// What all jobs from one site to another share, for as long as the worker runs.
     fn pace(&self, source: &SiteName, replica: &SiteName) -> Pace {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        paces.entry((source.clone(), replica.clone())).or_insert_with(|| Pace::new(&self.copy)).clone()
+        paces
+            .entry((source.clone(), replica.clone()))
+            .or_insert_with(|| Pace::new(&self.copy, CopyMetrics::of(source.as_str(), replica.as_str())))
+            .clone()
     }
 
     /// Waits until stopped jobs have given back what they held at the sites, for `patience` at most. To be called when no

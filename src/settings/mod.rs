@@ -1,6 +1,7 @@
 //! Typed settings, one struct per room: layers, checks, and printing without secrets.
 
 mod address;
+mod admin;
 mod certificate;
 mod check;
 mod http;
@@ -13,6 +14,7 @@ mod secret;
 mod site;
 mod worker;
 
+pub use admin::AdminSettings;
 pub use certificate::{CannotSign, ClientCertificate};
 pub use check::Problem;
 pub use http::{HttpSettings, Resolve};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub copy: CopySettings,
     /// The verification of copies.
     pub verify: VerifySettings,
+    /// What a running worker answers over HTTP.
+    pub admin: AdminSettings,
     /// Every HTTP call.
     pub http: HttpSettings,
     /// The data centres, by name.

@@ -1,8 +1,10 @@
-//! What operators see of a running process: log lines, and whether it is ready.
+//! What operators see of a running process: log lines, metrics, and whether it is ready.
 
 mod health;
+mod metrics;
 mod ready_file;
 
+pub use self::metrics::{CopyMetrics, CopyOperation, CopyResult, Metrics};
 pub use health::{Health, Readiness, State};
 pub use ready_file::ReadyFile;
 

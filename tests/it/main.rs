@@ -17,6 +17,7 @@ mod http;
 mod ignored;
 mod kills;
 mod lease;
+mod metrics;
 mod no_key;
 mod one_shot;
 mod outage;

@@ -147,7 +147,7 @@ async fn the_bar_is_drawn_at_a_terminal_only() -> Result<()> {
     let asset = world.encoded_asset("first").await?;
     let (shown, code) = run_at_terminal(&world.config(), &["replicate", "--asset", &asset.id]).await?;
     assert_eq!(code, Some(0), "{shown}");
-    for part in ["0/6 files", "3/6 files", "390.75 KiB", "KiB/s", "ETA "] {
+    for part in ["0/6 files", "3/6 files", "390.75 KiB", "KiB/s", "ETA ", "1 at once"] {
         assert!(shown.contains(part), "'{part}' is not in {shown:?}");
     }
     assert!(shown.contains("/movie.ism/manifest"), "and the URLs: {shown:?}");

@@ -26,13 +26,15 @@ const FLOORS: [(&str, u8); 16] = [
 ];
 
 /// Libraries that only some rooms may name.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("lapin", &["rabbitmq"]),
     ("reqwest", &["http"]),
     ("azure_identity", &["http"]),
     ("azure_core", &["http", "blob_store"]),
     ("azure_storage_blob", &["blob_store"]),
     ("quick_xml", &["blob_store"]),
+    ("metrics", &["telemetry"]),
+    ("metrics_exporter_prometheus", &["telemetry"]),
     ("axum", &["admin"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

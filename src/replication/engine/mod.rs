@@ -126,7 +126,13 @@ impl CopyEngine<'_> {
     }
 
     fn count(&self, schedule: &mut Schedule, request: Request, outcome: Outcome) {
-        let bytes = request.bytes();
+        let (bytes, metrics) = (request.bytes(), self.pace.metrics());
+        match (&request, &outcome) {
+            (Request::Whole(_), Outcome::Done) => metrics.copied(1, bytes),
+            (Request::Stage(..), _) => metrics.copied(0, bytes),
+            (Request::Commit(..), _) => metrics.copied(1, 0),
+            _ => {}
+        }
         match (request, outcome) {
             (Request::Whole(_), Outcome::Done) => self.progress.copied(bytes),
             (Request::Whole(task), Outcome::OnlyInBlocks) => schedule.only_in_blocks(task),

@@ -4,6 +4,7 @@ use super::limiter::{Limiter, LimiterSettings, LimiterState, Permit};
 use super::rate_cap::RateCap;
 use super::schedule::Terms;
 use crate::settings::CopySettings;
+use crate::telemetry::CopyMetrics;
 
 /// One MiB in bytes.
 const MIB: u64 = 1024 * 1024;
@@ -16,23 +17,36 @@ pub struct Pace {
     limiter: Limiter,
     cap: RateCap,
     terms: Terms,
+    metrics: CopyMetrics,
 }
 
 impl Pace {
-    /// By the settings.
-    pub fn new(settings: &CopySettings) -> Self {
+    /// By the settings; counts as these metrics.
+    pub fn new(settings: &CopySettings, metrics: CopyMetrics) -> Self {
         let cap_bytes_per_second = Some(settings.max_mib_per_second * MIB).filter(|&cap| cap > 0);
         let (start, slots) = (START.min(settings.max_requests), settings.max_requests);
         Self {
             limiter: Limiter::new(LimiterSettings { start, cap: slots }),
             cap: RateCap::new(cap_bytes_per_second),
             terms: Terms { slots, cap_bytes_per_second },
+            metrics,
         }
     }
 
     /// What a schedule has to know.
     pub fn terms(&self) -> Terms {
         self.terms
+    }
+
+    /// What its route counts.
+    pub fn metrics(&self) -> &CopyMetrics {
+        &self.metrics
+    }
+
+    /// Tells how many requests are under way.
+    pub fn show(&self) {
+        let state = self.limiter.state();
+        self.metrics.requests_at_once(state.in_flight, state.width);
     }
 
     /// So many requests begin in each slice, however short it is.

@@ -13,6 +13,7 @@ use super::schedule::Request;
 use crate::blob_store::{CopyOptions, StagedBlock, Whole};
 use crate::failure::Failure;
 use crate::replication::budget::Budget;
+use crate::telemetry::CopyResult;
 
 /// What a request came to.
 #[derive(Debug)]
@@ -40,7 +41,8 @@ impl CopyEngine<'_> {
                 Some(permit) => permit,
                 None => self.pace.readmit().await,
             };
-            let begun = Instant::now();
+            let (begun, metrics) = (Instant::now(), self.pace.metrics());
+            self.pace.show();
             let failure = match self.make(&request, budget).await {
                 Ok(outcome) => {
                     match request {
@@ -50,15 +52,20 @@ impl CopyEngine<'_> {
                         // These take another time than copies do, which would be mistaken for a change.
                         Request::Look(_) | Request::Commit(..) => permit.failed(),
                     }
+                    metrics.request(request.operation(), CopyResult::Ok);
+                    self.pace.show();
                     return (request, Ok(outcome));
                 }
                 Err(failure) => failure,
             };
             if failure.is_throttled {
+                metrics.request(request.operation(), CopyResult::Throttled);
                 permit.throttled(failure.retry_after());
             } else {
+                metrics.request(request.operation(), CopyResult::Failed);
                 permit.failed();
             }
+            self.pace.show();
             let before = std::mem::replace(&mut taken, self.pace.state().successes);
             let Some(wait) = tries.next(&failure, taken > before) else {
                 let failure = self.explain(failure, &request).await;

@@ -8,6 +8,7 @@ use super::block_ids::BlockPlan;
 use super::operation::{Circumstances, Operation, SMALL_MAX_BYTES};
 use super::plan::Task;
 use crate::blob_store::{Block, StagedBlock};
+use crate::telemetry::CopyOperation;
 
 /// One request, or a few that go together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,16 @@ impl Request {
     pub fn task(&self) -> &Arc<Task> {
         match self {
             Self::Whole(task) | Self::Look(task) | Self::Stage(_, task, _) | Self::Commit(_, task, _) => task,
+        }
+    }
+
+    /// What it is counted as.
+    pub fn operation(&self) -> CopyOperation {
+        match self {
+            Self::Whole(_) => CopyOperation::Whole,
+            Self::Look(_) => CopyOperation::Look,
+            Self::Stage(..) => CopyOperation::Block,
+            Self::Commit(..) => CopyOperation::Commit,
         }
     }
 
