@@ -8,7 +8,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`model`]: values of the trade, no I/O |
-//! | 1 | [`failure`], [`settings`], [`telemetry`] |
+//! | 1 | [`failure`], [`settings`], [`telemetry`], [`manifests`] (HLS and DASH, pure) |
 //! | 2 | [`http`] (reqwest), [`events`] (wire formats), [`rabbitmq`] (lapin), [`settle`] (pure decisions) |
 //! | 3 | [`blob_store`] (Azure's blob SDK) |
 //! | 4 | [`media_service`] (one folder per kind of service) |
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod events;
 pub mod failure;
 pub mod http;
+pub mod manifests;
 pub mod media_service;
 pub mod model;
 pub mod rabbitmq;

@@ -1,7 +1,9 @@
 //! Reads streaming manifests and says what a player would see. Pure: bytes in, a comparable summary out.
 
 use roxmltree::{Document, Node};
+use sha2::{Digest, Sha256};
 
+use crate::manifests::{Manifest, Summary, decode};
 use crate::model::Protocol;
 
 /// What a player would see of a manifest: one line a fact, in a fixed order. Equal summaries, equal streams.
@@ -9,27 +11,31 @@ use crate::model::Protocol;
 /// # Errors
 /// What is wrong with it: lower case, for an operator.
 pub fn summarise(protocol: Protocol, body: &[u8]) -> Result<Vec<String>, String> {
-    let text = decode(body)?;
     match protocol {
-        Protocol::Smooth => summarise_xml(&text, "SmoothStreamingMedia", smooth_facts),
-        Protocol::Dash => summarise_xml(&text, "MPD", dash_facts),
-        Protocol::Hls => summarise_hls(&text),
+        Protocol::Smooth => {
+            let text = decode(None, body.to_vec()).map_err(|problem| problem.to_string())?;
+            summarise_xml(&text, "SmoothStreamingMedia", smooth_facts)
+        }
+        // Only their endings matter here: how the two are told apart.
+        Protocol::Dash => packaged_facts("manifest.mpd", body),
+        Protocol::Hls => packaged_facts("manifest.m3u8", body),
     }
+    .map_err(|problem| problem.trim_end_matches('.').to_owned())
 }
 
-/// Packagers write UTF-8 and, for Smooth, UTF-16; both may begin with a byte order mark.
-fn decode(body: &[u8]) -> Result<String, String> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).map_err(|_| "is not valid UTF-16".to_owned())
-    };
-    match body {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] | rest => {
-            String::from_utf8(rest.to_vec()).map_err(|_| "is not valid UTF-8".to_owned())
-        }
-    }
+fn packaged_facts(path: &str, body: &[u8]) -> Result<Vec<String>, String> {
+    let manifest = Manifest::read(path, None, None, body.to_vec()).map_err(|problem| problem.to_string())?;
+    let (mut files, mut digest) = (0, Sha256::new());
+    let summary = manifest.visit(&mut |named| {
+        files += 1;
+        digest.update(format!("{named:?}\n"));
+    });
+    let Summary { kind, is_complete, renditions, protection } = summary.map_err(|problem| problem.to_string())?;
+    let about = format!("{kind:?} complete={is_complete} protection={protection:?}");
+    let offers = renditions.into_iter().map(|rendition| format!("{rendition:?}"));
+    let digest = digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let names = format!("names {files} files, SHA-256 of their addresses {digest}");
+    Ok([about].into_iter().chain(offers).chain([names]).collect())
 }
 
 fn summarise_xml(text: &str, root: &str, facts: fn(Node<'_, '_>) -> Vec<String>) -> Result<Vec<String>, String> {
@@ -63,30 +69,6 @@ fn smooth_facts(root: Node<'_, '_>) -> Vec<String> {
     facts
 }
 
-fn dash_facts(root: Node<'_, '_>) -> Vec<String> {
-    let mut facts = vec![attributes(root, &["type", "mediaPresentationDuration"])];
-    let representations = root.descendants().filter(|node| node.tag_name().name() == "Representation");
-    facts.extend(
-        representations.map(|node| {
-            format!("representation {}", attributes(node, &["id", "bandwidth", "codecs", "width", "height"]))
-        }),
-    );
-    facts
-}
-
-fn summarise_hls(text: &str) -> Result<Vec<String>, String> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    if lines.next() != Some("#EXTM3U") {
-        return Err("does not begin with #EXTM3U".to_owned());
-    }
-    let facts: Vec<String> =
-        lines.filter(|line| !line.starts_with('#') || line.starts_with("#EXT")).map(str::to_owned).collect();
-    if !facts.iter().any(|line| !line.starts_with('#')) {
-        return Err("names no streams".to_owned());
-    }
-    Ok(facts)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,10 +92,10 @@ mod tests {
         for (protocol, body, problem) in [
             (Protocol::Smooth, "<html/>", "begins with <html>"),
             (Protocol::Smooth, "<SmoothStreamingMedia/>", "names no streams"),
-            (Protocol::Dash, "nonsense", "not well-formed"),
-            (Protocol::Dash, bomb, "not well-formed"),
+            (Protocol::Dash, "nonsense", "is no MPD"),
+            (Protocol::Dash, bomb, "has a document type"),
             (Protocol::Hls, "hello", "#EXTM3U"),
-            (Protocol::Hls, "#EXTM3U\n#EXT-X-VERSION:4", "names no streams"),
+            (Protocol::Hls, "#EXTM3U\n#EXT-X-VERSION:4", "names no media"),
         ] {
             let error = summarise(protocol, body.as_bytes()).unwrap_err();
             assert!(error.contains(problem), "{body}: {error}");

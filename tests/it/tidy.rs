@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every room and its floor; a room imports only from lower floors.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 17] = [
     ("model", 0),
     ("failure", 1),
+    ("manifests", 1),
     ("settings", 1),
     ("telemetry", 1),
     ("http", 2),
