@@ -12,6 +12,7 @@ mod copies;
 mod dead_letters;
 mod failed_events;
 mod faults;
+mod garbage;
 mod hold;
 mod http;
 mod ignored;
