@@ -3,7 +3,7 @@
 
 use super::budget::Budget;
 use super::copy::copy_containers;
-use super::join::{Join, Reading};
+use super::join::{Join, Kept, Reading};
 use super::progress::Progress;
 use super::sites::{SiteStorage, Sites};
 use super::verify::Comparison;
@@ -28,7 +28,12 @@ pub async fn copy_container(
     let to = container(&sites.replica.storage, &sites.replica.name, to)?;
     to.ensure().await.map_err(|failure| failure.at_site(&sites.replica.name))?;
     let both = || Join::new(Reading::of(&from), Reading::of(&to));
-    let (before, already) = Comparison::default().read(both()).await?.already();
+    let (mut comparison, mut kept, mut join) = (Comparison::default(), Kept::default(), both());
+    while let Some(pair) = join.next().await? {
+        comparison.see(&pair);
+        kept.add(pair);
+    }
+    let (before, already) = comparison.already();
     progress.begin(before.content.files, before.content.bytes);
     let equal = match already {
         Some(equal) => {
@@ -36,7 +41,7 @@ pub async fn copy_container(
             equal
         }
         None => {
-            copy_containers(from.clone(), to.clone(), None, sites, budget, progress).await?;
+            copy_containers(from.clone(), to.clone(), kept.join(&from, &to), sites, budget, progress).await?;
             Comparison::default().read(both()).await?.verified(&before, sites)?
         }
     };

@@ -14,7 +14,7 @@ use super::storage::Storage;
 use super::verify::verify_media;
 use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::{Asset, Blob};
+use crate::model::Asset;
 
 /// Does: copies every blob that is missing or not identical at the replica, manifests last, until the slice is spent.
 /// Safe to repeat because: what is complete is skipped, and a copy replaces its target as a whole.
@@ -34,29 +34,31 @@ pub async fn copy_blobs(
         return Ok(());
     }
     let (from, to) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
-    copy_containers(from, to, asset.kept.take(), sites, budget, progress).await
+    let known = match asset.known.take() {
+        Some(known) => known.join(&from, &to),
+        None => Join::new(Reading::of(&from), Reading::of(&to)),
+    };
+    copy_containers(from, to, known, sites, budget, progress).await
 }
 
-/// Copies what is missing from one container to another; `kept` is the source's listing, where it is known.
+/// Copies what is missing from one container to another, as `known` tells of both.
 pub async fn copy_containers(
     from: Container,
     to: Container,
-    kept: Option<Vec<Blob>>,
+    known: Join,
     sites: &Sites,
     budget: Budget,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let source = kept.map_or_else(|| Reading::of(&from), |blobs| Reading::Kept(blobs.into_iter()));
     let engine = CopyEngine { from, to, pace: &sites.pace, tries: sites.copy_tries, budget, progress };
 
-    tell_while(progress, &sites.pace, copy_in_order(&engine, source, sites)).await
+    tell_while(progress, &sites.pace, copy_in_order(&engine, known, sites)).await
 }
 
 /// Manifests last, so that no player ever sees one whose media are missing or wrong.
-async fn copy_in_order(engine: &CopyEngine<'_>, source: Reading, sites: &Sites) -> Result<(), Failure> {
+async fn copy_in_order(engine: &CopyEngine<'_>, known: Join, sites: &Sites) -> Result<(), Failure> {
     let mut later = Manifests::default();
-    let join = Join::new(source, Reading::of(&engine.to));
-    engine.copy_all(plan::media(join, &mut later, engine.progress)).await?;
+    engine.copy_all(plan::media(known, &mut later, engine.progress)).await?;
     if !later.tasks.is_empty() {
         verify_media(&engine.from, &engine.to, sites).await?;
     }

@@ -28,6 +28,51 @@ impl Reading {
     }
 }
 
+/// Listings of no more blobs than this are kept for what comes next; longer ones are read again.
+const MOST_KEPT: usize = 5000;
+
+/// Two listings that have been read, to be read again from memory.
+#[derive(Debug, Default)]
+pub struct Kept {
+    source: Vec<Blob>,
+    replica: Vec<Blob>,
+    are_too_many: bool,
+}
+
+impl Kept {
+    /// Keeps what was read, as long as it is not too much.
+    pub fn add(&mut self, pair: Pair) {
+        self.are_too_many |= self.source.len().max(self.replica.len()) == MOST_KEPT;
+        if self.are_too_many {
+            (self.source, self.replica) = (Vec::new(), Vec::new());
+            return;
+        }
+        let (ours, theirs) = match pair {
+            Pair::Source(blob) => (Some(blob), None),
+            Pair::Replica(blob) => (None, Some(blob)),
+            Pair::Both(ours, theirs) => (Some(ours), Some(theirs)),
+        };
+        self.source.extend(ours);
+        self.replica.extend(theirs);
+    }
+
+    /// The same listings again: from memory, or from storage where they were too long.
+    pub fn join(self, from: &Container, to: &Container) -> Join {
+        if self.are_too_many {
+            return Join::new(Reading::of(from), Reading::of(to));
+        }
+        Join::new(Reading::Kept(self.source.into_iter()), Reading::Kept(self.replica.into_iter()))
+    }
+
+    /// The same, where nobody has looked at the replica.
+    pub fn join_unseen(self, from: &Container, to: &Container) -> Join {
+        if self.are_too_many {
+            return Join::new(Reading::of(from), Reading::of(to));
+        }
+        Join::new(Reading::Kept(self.source.into_iter()), Reading::of(to))
+    }
+}
+
 /// Two listings as one, name by name.
 #[derive(Debug)]
 pub struct Join {

@@ -5,22 +5,19 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::join::{Join, Reading};
+use super::join::{Join, Kept, Reading};
 use super::names::MimeTypes;
 use super::sites::{Site, SiteStorage, Sites};
 use super::storage::Storage;
 use super::verify::{Comparison, EqualListings};
 use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::{Asset, AssetFile, AssetMark, Blob, BlobKind, Content, Inventory, Pair, ReplicationJob};
+use crate::model::{Asset, AssetFile, AssetMark, BlobKind, Content, Inventory, ReplicationJob};
 
 /// How soon to look again for files that the encoder promised.
 const EXPECTED_CHECK: Duration = Duration::from_secs(5);
 /// How long an asset may be less than the encoder promised before that is taken for an error.
 const EXPECTED_PATIENCE: time::Duration = time::Duration::minutes(10);
-
-/// An asset of no more blobs than this is listed once before it is copied; a larger one twice, as it is not kept.
-const KEPT: usize = 5000;
 
 /// A source asset that can be replicated.
 #[derive(Debug)]
@@ -29,12 +26,27 @@ pub struct SourceAsset {
     pub asset: Asset,
     /// What its blobs add up to, before anything was copied.
     pub inventory: Inventory,
-    /// The blobs themselves, where they are few.
-    pub kept: Option<Vec<Blob>>,
+    /// What is known of the blobs themselves.
+    pub known: Option<Known>,
     /// Where all of them are at the replica already.
     pub already: Option<EqualListings>,
     /// Its registered files.
     pub files: SourceFiles,
+}
+
+/// What was seen of the blobs before anything was copied, to be used once.
+#[derive(Debug)]
+pub struct Known {
+    kept: Kept,
+    /// The replica's container was looked at too.
+    has_replica: bool,
+}
+
+impl Known {
+    /// Both listings, from memory where that is possible.
+    pub fn join(self, from: &Container, to: &Container) -> Join {
+        if self.has_replica { self.kept.join(from, to) } else { self.kept.join_unseen(from, to) }
+    }
 }
 
 /// What the registered files of a source asset tell.
@@ -76,7 +88,7 @@ pub async fn find_source_asset(
     verify_expected(job, &blobs.inventory.content).map_err(at_source)?;
     let files = look_at_files(&asset, site).await?;
     blobs.verify(&files.manifest, &asset.container).map_err(at_source)?;
-    Ok(SourceAsset { asset, inventory: blobs.inventory, kept: blobs.kept, already: blobs.already, files })
+    Ok(SourceAsset { asset, inventory: blobs.inventory, known: Some(blobs.known), already: blobs.already, files })
 }
 
 /// The container of a replica that an earlier run has made. It is listed beside the source's, so that one reading of both
@@ -103,7 +115,7 @@ fn told_as(failure: Failure, sites: &Sites, step: &'static str) -> Failure {
 /// What one reading of the blobs tells.
 struct BlobFacts {
     inventory: Inventory,
-    kept: Option<Vec<Blob>>,
+    known: Known,
     already: Option<EqualListings>,
     odd: Option<(String, BlobKind)>,
     manifests: BTreeSet<String>,
@@ -113,24 +125,23 @@ impl BlobFacts {
     async fn look(source: &Container, replica: Option<&Container>) -> Result<Self, Failure> {
         let nothing = || Reading::Kept(Vec::new().into_iter());
         let mut join = Join::new(Reading::of(source), replica.map_or_else(nothing, Reading::of));
-        let (mut comparison, mut kept) = (Comparison::for_registration(), Some(Vec::new()));
+        let (mut comparison, mut kept) = (Comparison::for_registration(), Kept::default());
         let (mut odd, mut manifests) = (None, BTreeSet::new());
         while let Some(pair) = join.next().await? {
             comparison.see(&pair);
-            let (Pair::Source(blob) | Pair::Both(blob, _)) = pair else { continue };
-            if blob.kind != BlobKind::Block {
-                odd.get_or_insert_with(|| (blob.name.clone(), blob.kind));
+            if let Some(blob) = pair.source() {
+                if blob.kind != BlobKind::Block {
+                    odd.get_or_insert_with(|| (blob.name.clone(), blob.kind));
+                }
+                if is_server_manifest(&blob.name) {
+                    manifests.insert(blob.name.clone());
+                }
             }
-            if is_server_manifest(&blob.name) {
-                manifests.insert(blob.name.clone());
-            }
-            kept = kept.filter(|kept: &Vec<_>| kept.len() < KEPT);
-            if let Some(kept) = &mut kept {
-                kept.push(blob);
-            }
+            kept.add(pair);
         }
+        let known = Known { kept, has_replica: replica.is_some() };
         let (inventory, already) = comparison.already();
-        Ok(Self { inventory, kept, already, odd, manifests })
+        Ok(Self { inventory, known, already, odd, manifests })
     }
 
     /// Streaming endpoints serve block blobs only (contract ams-v2, section 9), and no asset without its manifest's blob.

@@ -12,7 +12,11 @@ const KEPT: usize = 64;
 
 /// The latest latencies of each class, and the shortest median that each has had.
 #[derive(Debug, Default)]
-pub struct Latencies([Class; SizeClass::COUNT]);
+pub struct Latencies {
+    classes: [Class; SizeClass::COUNT],
+    /// Answers since it began anew.
+    answers: usize,
+}
 
 #[derive(Debug, Default)]
 struct Class {
@@ -23,7 +27,8 @@ struct Class {
 impl Latencies {
     /// Takes one answer's latency.
     pub fn add(&mut self, class: SizeClass, took: Duration) {
-        let recent = &mut self.0[class.index()].recent;
+        self.answers += 1;
+        let recent = &mut self.classes[class.index()].recent;
         if recent.len() == KEPT {
             recent.pop_front();
         }
@@ -32,12 +37,17 @@ impl Latencies {
 
     /// Keeps the shortest medians only.
     pub fn begin_anew(&mut self) {
-        self.0.iter_mut().for_each(|class| class.recent.clear());
+        self.answers = 0;
+        self.classes.iter_mut().for_each(|class| class.recent.clear());
     }
 
-    /// The median by the shortest one, of that class in which it is longest; `None` with too few answers in all of them.
-    pub fn stretch(&mut self) -> Option<f64> {
-        self.0.iter_mut().filter_map(Class::stretch).reduce(f64::max)
+    /// The median by the shortest one, of that class in which it is longest; `None` with too few answers in all of them, or
+    /// of fewer than so many requests at once since it began anew: the first ones have met shorter queues than the others.
+    pub fn stretch(&mut self, width: usize) -> Option<f64> {
+        if self.answers < width {
+            return None;
+        }
+        self.classes.iter_mut().filter_map(Class::stretch).reduce(f64::max)
     }
 }
 

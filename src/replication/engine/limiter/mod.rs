@@ -3,8 +3,8 @@
 //! One limiter for each (source account, replica account), shared by all jobs of the worker, so that a second asset begins
 //! with what the first has learnt. It holds two numbers:
 //!
-//! - **The width**, how many requests are under way at once. It starts small and doubles in each half second in which all
-//!   of it was used, as long as that gains: the rate is the width divided by the latency, so a doubling that makes answers
+//! - **The width**, how many requests are under way at once. It starts small and doubles with each round of answers, as long as
+//!   all of it is used and that gains: the rate is the width divided by the latency, so a doubling that makes answers
 //!   take 5/3 as long gains less than a fifth. Then it grows by a few, and not at all while answers take more than twice
 //!   their shortest time.
 //! - **The pace**, how many requests begin per second: without a limit until the service first refuses one. From then on a

@@ -11,6 +11,8 @@ use crate::replication::engine::operation::SizeClass;
 
 /// The width changes once in this time, and only if all of it was used.
 const WINDOW: Duration = Duration::from_millis(500);
+/// As long as it doubles, as soon as this: the answers at a new width are waited for in any case.
+const DOUBLING_WINDOW: Duration = Duration::from_millis(200);
 /// What it grows by when it doubles no more.
 const STEP: usize = 8;
 /// Longer latencies than this, by the shortest ones, hold it.
@@ -86,30 +88,37 @@ impl Width {
 
     /// Changes the width when its time is over.
     pub fn review(&mut self, now: Instant) {
-        if now.duration_since(self.window_began) < WINDOW {
+        let window = if self.doubles(now) { DOUBLING_WINDOW } else { WINDOW };
+        if now.duration_since(self.window_began) < window {
             return;
         }
-        self.window_began = now;
-        if !std::mem::take(&mut self.was_full) {
+        if !self.was_full {
+            self.window_began = now;
             return;
         }
-        match self.latencies.stretch() {
-            // not enough answers at this width so far
-            None => self.was_full = true,
-            Some(stretch) if stretch > HOLDS_AT => self.hold(now),
-            Some(stretch) => self.widen(now, stretch),
+        // Without enough answers at this width the window goes on until there are.
+        let Some(stretch) = self.latencies.stretch(self.width) else { return };
+        (self.window_began, self.was_full) = (now, false);
+        if stretch > HOLDS_AT {
+            self.hold(now);
+        } else {
+            self.widen(now, stretch);
         }
     }
 
     fn widen(&mut self, now: Instant, stretch: f64) {
         self.held_since = None;
-        if stretch < DOUBLES_BELOW && self.doubles_from.is_some_and(|from| now >= from) {
+        if stretch < DOUBLES_BELOW && self.doubles(now) {
             self.before_doubling = Some(self.width);
             self.set(self.width * 2);
         } else {
             self.before_doubling = None;
             self.set(self.width + STEP);
         }
+    }
+
+    fn doubles(&self, now: Instant) -> bool {
+        self.doubles_from.is_some_and(|from| now >= from)
     }
 
     fn hold(&mut self, now: Instant) {
@@ -123,7 +132,8 @@ impl Width {
             // become slower for other reasons shows that too.
             self.latencies = Latencies::default();
             self.held_since = None;
-            self.doubles_from = Some(now);
+            // not before the queue of the old width is gone
+            self.doubles_from = Some(now + WINDOW);
             self.set(self.width / 2);
         }
     }
