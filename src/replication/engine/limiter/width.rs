@@ -19,6 +19,9 @@ const STEP: usize = 8;
 const HOLDS_AT: f64 = 2.0;
 /// Beyond this a doubling would gain less than a fifth: 2 / (5/3) = 1.2.
 const DOUBLES_BELOW: f64 = 5.0 / 3.0;
+/// A doubling that was too much is tried again after this, and each time that it was too much again after twice as long: one
+/// slow moment must not cost the rest of a long copy.
+const DOUBLES_AGAIN_AFTER: Duration = Duration::from_secs(4);
 /// After so long the shortest latency may be out of date.
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
@@ -33,6 +36,8 @@ pub struct Width {
     doubles_from: Option<Instant>,
     /// What it was before it doubled last, until it shows whether that was too much.
     before_doubling: Option<usize>,
+    /// How many doublings in a row were too much.
+    failed_doublings: u32,
     held_since: Option<Instant>,
     latencies: Latencies,
 }
@@ -50,6 +55,7 @@ impl Width {
             was_full: false,
             doubles_from: Some(now),
             before_doubling: None,
+            failed_doublings: 0,
             held_since: None,
             latencies: Latencies::default(),
         }
@@ -77,9 +83,9 @@ impl Width {
         self.latencies.add(class, took);
     }
 
-    /// Never wider than what was in use when the service refused more.
+    /// Not much wider than what was in use when the service refused more; the pace alone is to hold back now.
     pub fn cut(&mut self, now: Instant, in_flight: usize) {
-        self.set(self.width.min(in_flight.max(self.settings.start)));
+        self.set(self.width.min((2 * in_flight).max(self.settings.start)));
         self.was_full = false;
         self.before_doubling = None;
         self.held_since = None;
@@ -108,6 +114,9 @@ impl Width {
 
     fn widen(&mut self, now: Instant, stretch: f64) {
         self.held_since = None;
+        if self.before_doubling.is_some() {
+            self.failed_doublings = 0;
+        }
         if stretch < DOUBLES_BELOW && self.doubles(now) {
             self.before_doubling = Some(self.width);
             self.set(self.width * 2);
@@ -123,7 +132,9 @@ impl Width {
 
     fn hold(&mut self, now: Instant) {
         if let Some(before) = self.before_doubling.take() {
-            self.doubles_from = None;
+            let wait = DOUBLES_AGAIN_AFTER.saturating_mul(1 << self.failed_doublings.min(5));
+            self.failed_doublings += 1;
+            self.doubles_from = Some(now + wait);
             self.set(before);
         }
         let since = *self.held_since.get_or_insert(now);
