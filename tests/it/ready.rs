@@ -50,9 +50,10 @@ async fn a_worker_is_ready_while_it_has_its_broker_and_not_from_sigterm_on() -> 
     becomes(false, &file, &worker).await?;
     wire.refuse_next(0);
     becomes(true, &file, &worker).await?;
-    let log = worker.log();
-    let changes = [" INFO ready", " WARN not ready reason="].map(|text| log.matches(text).count());
-    ensure!(changes == [2, 1], "each change is told once, not each try: {log}");
+    // The file is there before the line is.
+    let changes = || [" INFO ready", " WARN not ready reason="].map(|text| worker.log().matches(text).count());
+    eventually("a line for each change", || async { Ok((changes().iter().sum::<usize>() >= 3).then_some(())) }).await?;
+    ensure!(changes() == [2, 1], "each change is told once, not each try: {}", worker.log());
 
     // A job that still runs keeps the process alive, and does not make it ready.
     hold_next_job(&world);
@@ -111,7 +112,7 @@ async fn a_worker_that_the_brokers_alarm_blocks_is_not_ready() -> Result<()> {
     node.ctl(&["set_vm_memory_high_watermark", "absolute", "10MB"]).await?;
     world.emulator.release_delayed();
     becomes(false, &file, &worker).await?;
-    ensure!(worker.log().contains("not ready reason=\"the broker blocks the connection"), "{}", worker.log());
+    worker.logs("not ready reason=\"the broker blocks the connection").await?;
     node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
     becomes(true, &file, &worker).await?;
     assert_eq!(worker.terminate().await?, Some(0));
@@ -128,7 +129,7 @@ async fn a_worker_that_can_settle_nothing_is_not_ready() -> Result<()> {
     operator.unbind("replication.unrouted", "replication.unrouted", "").await?;
     world.send_finished(&world.encoded_asset("movie").await?.id).await?;
     becomes(false, &file, &worker).await?;
-    ensure!(worker.log().contains("not ready reason=\"the broker refuses what settles deliveries"), "{}", worker.log());
+    worker.logs("not ready reason=\"the broker refuses what settles deliveries").await?;
 
     let mut events = world.events().await?;
     next_event(&mut events).await.with_context(|| worker.log())?;

@@ -10,9 +10,10 @@ use super::scene::{BEGUN, ENDED, LIMIT, Scene};
 use crate::support::{World, eventually};
 
 /// Waits until the broker takes connections to the story's virtual host again, and lets the story send over a new one.
-async fn meet_again(scene: &mut Scene) -> Result<()> {
+async fn meet_again(broker: &RabbitMq, scene: &mut Scene) -> Result<()> {
     let url = scene.world.vhost.amqp_url();
-    scene.world.amqp = eventually("the broker", || async { Ok(Amqp::connect(&url).await.ok()) }).await?;
+    let met = eventually("the broker", || async { Ok(Amqp::connect(&url).await.ok()) }).await;
+    scene.world.amqp = met.with_context(|| broker.log().unwrap_or_else(|error| format!("no log: {error:#}")))?;
     Ok(())
 }
 
@@ -30,15 +31,16 @@ async fn a_broker_that_is_stopped_and_one_that_is_killed() -> Result<()> {
     broker.stop().await?;
     scene.logs_times(ENDED, 1).await?;
     broker.restart().await?;
-    meet_again(&mut scene).await?;
+    meet_again(&broker, &mut scene).await?;
     scene.logs_times(BEGUN, 2).await?;
     scene.send(2).await?;
 
+    broker.sync_declarations().await?;
     broker.kill();
     scene.logs_times(ENDED, 2).await?;
     scene.release();
     broker.restart().await?;
-    meet_again(&mut scene).await?;
+    meet_again(&broker, &mut scene).await?;
     scene.logs_times(BEGUN, 3).await?;
     scene.send(2).await?;
     scene.finish().await

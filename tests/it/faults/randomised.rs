@@ -242,9 +242,12 @@ pub async fn five_hundred_messages(seed: u64) -> Result<()> {
     ledger.expect(&work.messages);
     println!("{:?}: {} assets are made", begun.elapsed(), work.assets.len());
 
+    // What a broker forgets that is killed within two seconds of a declaration is no worker's loss.
+    broker.sync_declarations().await?;
     let fire = Fire { world: &world, broker: &broker, proxy: &proxy, workers, random };
     let (sent, workers) = tokio::join!(send_all(&world, &work.messages), fire.burn());
-    let (_, workers) = (sent?, workers?);
+    let log = || broker.log().unwrap_or_else(|error| format!("the broker's log: {error:#}"));
+    let (_, workers) = (sent.with_context(log)?, workers.with_context(log)?);
     println!("{:?}: the fire is out", begun.elapsed());
     let settled = ledger.settle(&world, LIMIT).await;
     settled.with_context(|| workers.iter().map(Worker::log).collect::<Vec<_>>().join("\n\n"))?;
