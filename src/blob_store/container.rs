@@ -95,14 +95,16 @@ impl Container {
         BlobClient::new(self.url(grant)?, None, Some(options))
     }
 
-    /// Sends a request for which the SDK has no call that gives its answer as it comes.
+    /// Sends a request whose answer is large, and for which the SDK has no call that gives it as it comes.
     pub(super) async fn stream(
         &self,
         mut request: Request,
         success_codes: &'static [u16],
     ) -> azure_core::Result<AsyncResponseBody> {
         let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
-        let pipeline = Pipeline::new(name, version, self.client_options(None), Vec::new(), Vec::new(), None);
+        let client_options =
+            ClientOptions { transport: Some(self.account.transport.downloads()), ..self.client_options(None) };
+        let pipeline = Pipeline::new(name, version, client_options, Vec::new(), Vec::new(), None);
         let options =
             PipelineStreamOptions { check_success: CheckSuccessOptions { success_codes }, ..Default::default() };
         Ok(pipeline.stream(&Context::new(), &mut request, Some(options)).await?.into_body())

@@ -1,4 +1,4 @@
-//! The one HTTP client beneath all storage calls, in the shape that the storage SDK takes.
+//! The HTTP clients beneath all storage calls, in the shape that the storage SDK takes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,36 +8,39 @@ use azure_core::http::Transport;
 use crate::failure::Failure;
 use crate::settings::HttpSettings;
 
-/// One pool of connections for all storage accounts, with our timeouts. The SDK's own client gives up after 60 silent
-/// seconds, and a synchronous copy is silent for as long as it runs.
+/// The connections to all storage accounts, with our timeouts. The SDK's own client gives up after 60 silent seconds, and a
+/// synchronous copy is silent for as long as it runs.
+///
+/// There are two pools. A connection's read buffer grows with the answers that it has carried and stays as large as it got:
+/// pages of listings, on whichever of the hundreds of connections was free, made each of them hold 100 KiB in the end.
 #[derive(Debug, Clone)]
 pub struct StorageTransport {
-    transport: Transport,
+    calls: Transport,
+    downloads: Transport,
     tries: usize,
 }
 
 impl StorageTransport {
-    /// Builds the client. No redirects and no proxies from the environment: a signed request must not wander. Bodies are left as the service stores them.
+    /// Builds the clients. No redirects and no proxies from the environment: a signed request must not wander. Bodies are left
+    /// as the service stores them.
     ///
     /// # Errors
-    /// Permanent `http-client` when the client cannot be built, such as without any root certificate.
+    /// Permanent `http-client` when a client cannot be built, such as without any root certificate.
     pub fn new(settings: &HttpSettings) -> Result<Self, Failure> {
         super::install_tls_provider();
-        let cannot = || Failure::permanent("http-client", "no HTTP client for storage calls can be built");
-        let builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
-            .timeout(Duration::from_secs(settings.storage_timeout_seconds))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
-        let builder = super::client::reach(builder, settings).map_err(|error| cannot().with_source(error))?;
-        let client = builder.build().map_err(|error| cannot().with_source(error))?;
-        Ok(Self { transport: Transport::new(Arc::new(client)), tries: settings.tries })
+        Ok(Self { calls: transport(settings)?, downloads: transport(settings)?, tries: settings.tries })
     }
 
     /// What the SDK's clients are given.
     #[must_use]
     pub fn azure(&self) -> Transport {
-        self.transport.clone()
+        self.calls.clone()
+    }
+
+    /// The same for answers that are large: listings and what blobs contain.
+    #[must_use]
+    pub fn downloads(&self) -> Transport {
+        self.downloads.clone()
     }
 
     /// Tries of one call in process.
@@ -45,4 +48,16 @@ impl StorageTransport {
     pub fn tries(&self) -> usize {
         self.tries
     }
+}
+
+fn transport(settings: &HttpSettings) -> Result<Transport, Failure> {
+    let cannot = || Failure::permanent("http-client", "no HTTP client for storage calls can be built");
+    let builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
+        .timeout(Duration::from_secs(settings.storage_timeout_seconds))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    let builder = super::client::reach(builder, settings).map_err(|error| cannot().with_source(error))?;
+    let client = builder.build().map_err(|error| cannot().with_source(error))?;
+    Ok(Transport::new(Arc::new(client)))
 }
