@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 
 use super::listing::copy_status;
-use crate::model::{Blob, BlobKind, BlobProperties, CopyStatus};
+use crate::model::{Blob, BlobKind, BlobProperties, CopyStatus, METADATA_SOURCE_ETAG};
 
 /// An element that says something about a blob which we keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub struct Draft {
     content_md5: Option<[u8; 16]>,
     properties: BlobProperties,
     metadata: BTreeMap<String, String>,
+    source_etag: Option<String>,
     copy_status: Option<CopyStatus>,
 }
 
@@ -109,9 +110,13 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes one pair of the owner's metadata. Its key is in lower case: the service keeps one, whatever its case.
+    /// Takes one pair of metadata, the owner's or ours. Its key is in lower case: the service keeps one, whatever its case.
     pub fn set_metadata(&mut self, key: String, value: &str) {
-        self.metadata.insert(key, value.to_owned());
+        if key == METADATA_SOURCE_ETAG {
+            self.source_etag = Some(value.to_owned());
+        } else {
+            self.metadata.insert(key, value.to_owned());
+        }
     }
 
     /// The blob, whose headers are shared with those in `known`; `None` for what is no blob of its own.
@@ -137,6 +142,7 @@ impl Draft {
             content_md5: self.content_md5,
             properties,
             metadata: self.metadata,
+            source_etag: self.source_etag,
             copy_status: self.copy_status,
         })
     }

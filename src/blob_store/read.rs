@@ -1,5 +1,6 @@
 //! Reads bytes of blobs, to compare them: the one way in which bytes of files reach this process.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use azure_core::http::{Method, Request};
@@ -26,6 +27,8 @@ impl Container {
     }
 
     async fn digest_once(&self, blob: &Blob, range: &Range<u64>) -> Result<[u8; 32], Failure> {
+        let wanted = range.end - range.start;
+        let odd = |message| Failure::transient("storage-unreachable", message);
         let doing = || format!("reading blob '{}' in container '{}'", blob.name, self.name);
         let read = async {
             let mut request = Request::new(self.url(Grant::Read(&blob.name))?, Method::Get);
@@ -34,17 +37,22 @@ impl Container {
             request.insert_header("if-match", blob.etag.clone());
             let mut body = self.stream(request, &[200, 206]).await?;
             let (mut digest, mut bytes) = (Sha256::new(), 0);
-            while let Some(piece) = body.try_next().await? {
+            // not more than was asked for, whatever the service sends
+            while bytes <= wanted
+                && let Some(piece) = body.try_next().await?
+            {
                 digest.update(&piece);
                 bytes += piece.len() as u64;
             }
             Ok((digest.finalize().into(), bytes))
         };
         let (digest, bytes) = read.await.map_err(|error: azure_core::Error| Refusal::from(error).failure(&doing()))?;
-        if bytes == range.end - range.start {
-            return Ok(digest);
+        match bytes.cmp(&wanted) {
+            Ordering::Equal => Ok(digest),
+            Ordering::Less => Err(odd(format!("{}: {bytes} of {wanted} bytes came", doing()))),
+            Ordering::Greater => {
+                Err(odd(format!("{}: more than the {wanted} bytes came that were asked for", doing())))
+            }
         }
-        let wanted = range.end - range.start;
-        Err(Failure::transient("storage-unreachable", format!("{}: {bytes} of {wanted} bytes came", doing())))
     }
 }

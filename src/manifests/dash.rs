@@ -1,6 +1,6 @@
 //! DASH MPDs (ISO/IEC 23009-1): addresses of segments from templates, timelines, lists and base addresses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dash_mpd_core::{
@@ -10,34 +10,33 @@ use dash_mpd_core::{
 use super::uri::Target;
 use super::{Kind, Named, Problem, Rendition, Role, Summary, Tell};
 
-/// What of a template, a list or a base is said at the levels above a representation holds below too.
-#[derive(Default)]
+/// What of a template, a list or a base is said at the levels above a representation holds below too; the nearest first.
+#[derive(Default, Clone)]
 struct Inherited<'a> {
-    templates: Vec<&'a SegmentTemplate>,
-    lists: Vec<&'a SegmentList>,
-    bases: Vec<&'a SegmentBase>,
+    templates: VecDeque<&'a SegmentTemplate>,
+    lists: VecDeque<&'a SegmentList>,
+    bases: VecDeque<&'a SegmentBase>,
+    /// From the outermost to the innermost.
     addresses: Vec<&'a str>,
 }
 
+/// A level of an MPD that says where segments are: a period, an adaptation set or a representation.
+macro_rules! below {
+    ($above:expr, $level:expr) => {{
+        let (mut inherited, level) = ($above.below(&$level.BaseURL), $level);
+        level.SegmentTemplate.iter().for_each(|one| inherited.templates.push_front(one));
+        level.SegmentList.iter().for_each(|one| inherited.lists.push_front(one));
+        level.SegmentBase.iter().for_each(|one| inherited.bases.push_front(one));
+        inherited
+    }};
+}
+
 impl<'a> Inherited<'a> {
-    fn below(
-        &self,
-        template: Option<&'a SegmentTemplate>,
-        list: Option<&'a SegmentList>,
-        base: Option<&'a SegmentBase>,
-        addresses: &'a [BaseURL],
-    ) -> Self {
-        // the nearest level first
-        fn with<'a, T>(nearest: Option<&'a T>, above: &[&'a T]) -> Vec<&'a T> {
-            nearest.into_iter().chain(above.iter().copied()).collect()
-        }
-        Self {
-            templates: with(template, &self.templates),
-            lists: with(list, &self.lists),
-            bases: with(base, &self.bases),
-            // others are alternatives to the first
-            addresses: self.addresses.iter().copied().chain(addresses.first().map(|one| one.base.as_str())).collect(),
-        }
+    /// With the first of these base addresses; the others are alternatives to it.
+    fn below(&self, addresses: &'a [BaseURL]) -> Self {
+        let mut inherited = self.clone();
+        inherited.addresses.extend(addresses.first().map(|one| one.base.as_str()));
+        inherited
     }
 
     fn template<T>(&self, of: impl Fn(&'a SegmentTemplate) -> Option<T>) -> Option<T> {
@@ -63,34 +62,19 @@ pub fn visit(path: &str, text: &str, tell: &mut Tell<'_>) -> Result<Summary, Pro
     }
     let mpd = dash_mpd_core::parse(text).map_err(|error| Problem::Malformed(format!("is no MPD: {error}")))?;
     let (mut renditions, mut protection) = (Vec::new(), BTreeSet::new());
-    let top = Inherited::default().below(None, None, None, &mpd.base_url);
+    let top = Inherited::default().below(&mpd.base_url);
     for (period, length) in periods(&mpd) {
         if period.href.is_some() {
             return Err(Problem::Malformed("has a period that is elsewhere (xlink)".to_owned()));
         }
-        let in_period = top.below(
-            period.SegmentTemplate.as_ref(),
-            period.SegmentList.as_ref(),
-            period.SegmentBase.as_ref(),
-            &period.BaseURL,
-        );
+        let in_period = below!(top, period);
         protect(&period.ContentProtection, &mut protection);
         for set in &period.adaptations {
-            let in_set = in_period.below(
-                set.SegmentTemplate.as_ref(),
-                set.SegmentList.as_ref(),
-                set.SegmentBase.as_ref(),
-                &set.BaseURL,
-            );
+            let in_set = below!(in_period, set);
             protect(&set.ContentProtection, &mut protection);
             for representation in &set.representations {
                 protect(&representation.ContentProtection, &mut protection);
-                let inherited = in_set.below(
-                    representation.SegmentTemplate.as_ref(),
-                    representation.SegmentList.as_ref(),
-                    representation.SegmentBase.as_ref(),
-                    &representation.BaseURL,
-                );
+                let inherited = below!(in_set, representation);
                 let place = Place { path, inherited, representation, number: renditions.len(), period: length };
                 let segments = place.visit(tell)?;
                 renditions.push(rendition(set, representation, segments, length));
@@ -141,7 +125,7 @@ impl Place<'_> {
         if inherited.template(|template| template.media.as_deref()).is_some() {
             return self.by_template(tell);
         }
-        if let Some(list) = inherited.lists.first() {
+        if let Some(list) = inherited.lists.front() {
             return self.by_list(list, tell);
         }
         if let Some(address) =

@@ -69,6 +69,8 @@ pub struct Blob {
     pub content_md5: Option<[u8; 16]>,
     /// The owner's metadata, keys in lower case.
     pub metadata: BTreeMap<String, String>,
+    /// Of a copy: the version of its source, as our own key in the metadata tells it.
+    pub source_etag: Option<String>,
     /// The state of the last copy onto this blob, if one was made.
     pub copy_status: Option<CopyStatus>,
 }
@@ -128,7 +130,7 @@ impl Blob {
         .into_iter()
         .find(|(_, source, replica)| source != replica)
         .map(|(which, ..)| which);
-        let metadata = (self.owned_metadata() != copy.owned_metadata()).then_some("metadata");
+        let metadata = (self.metadata != copy.metadata).then_some("metadata");
         property.or(metadata).map(|which| Difference::Property(name(), which))
     }
 
@@ -136,7 +138,7 @@ impl Blob {
     #[must_use]
     pub fn is_complete_in(&self, copy: &Self) -> bool {
         let same_md5 = self.content_md5.is_some();
-        let same_version = copy.metadata.get(METADATA_SOURCE_ETAG).is_some_and(|etag| *etag == self.etag);
+        let same_version = copy.source_etag.as_ref() == Some(&self.etag);
         (same_md5 || same_version) && self.difference(copy).is_none()
     }
 
@@ -145,9 +147,24 @@ impl Blob {
     pub fn md5_text(&self) -> Option<String> {
         self.content_md5.map(|md5| BASE64_STANDARD.encode(md5))
     }
+}
 
-    fn owned_metadata(&self) -> BTreeMap<&String, &String> {
-        self.metadata.iter().filter(|(key, _)| *key != METADATA_SOURCE_ETAG).collect()
+#[cfg(test)]
+impl Blob {
+    /// A block blob of version `"1"` with nothing but a name and a size.
+    pub fn sample(name: &str, size_bytes: u64) -> Self {
+        Self {
+            name: name.into(),
+            size_bytes,
+            kind: BlobKind::Block,
+            etag: "\"1\"".into(),
+            last_modified: None,
+            properties: Arc::default(),
+            content_md5: None,
+            metadata: BTreeMap::new(),
+            source_etag: None,
+            copy_status: None,
+        }
     }
 }
 
@@ -157,20 +174,10 @@ mod tests {
 
     #[test]
     fn a_blob_without_md5_is_complete_only_when_our_key_names_its_version() {
-        let source = Blob {
-            name: "a".into(),
-            size_bytes: 1,
-            kind: BlobKind::Block,
-            etag: "\"1\"".into(),
-            last_modified: None,
-            properties: Arc::default(),
-            content_md5: None,
-            metadata: BTreeMap::new(),
-            copy_status: None,
-        };
+        let source = Blob::sample("a", 1);
         let mut copy = source.clone();
         assert!(!source.is_complete_in(&copy));
-        copy.metadata.insert(METADATA_SOURCE_ETAG.into(), source.etag.clone());
+        copy.source_etag = Some(source.etag.clone());
         assert!(source.is_complete_in(&copy));
         copy.copy_status = Some(CopyStatus::Failed);
         assert!(!source.is_complete_in(&copy));

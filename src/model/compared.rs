@@ -35,18 +35,3 @@ pub struct Compared {
     /// The first so many ranges are equal.
     pub ranges: u64,
 }
-
-impl Compared {
-    /// As the header of a message.
-    #[must_use]
-    pub fn text(self) -> String {
-        format!("{:016x}/{}", self.state, self.ranges)
-    }
-
-    /// From the header of a message; `None` when it is none of ours.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (state, ranges) = text.split_once('/')?;
-        Some(Self { state: u64::from_str_radix(state, 16).ok()?, ranges: ranges.parse().ok()? })
-    }
-}

@@ -114,24 +114,11 @@ impl Pair {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
     use super::*;
-    use crate::model::{BlobKind, METADATA_SOURCE_ETAG};
 
     fn blob(name: &str, size_bytes: u64, md5: Option<u8>) -> Blob {
-        Blob {
-            name: name.into(),
-            size_bytes,
-            kind: BlobKind::Block,
-            etag: format!("\"{name}-1\""),
-            last_modified: None,
-            properties: Arc::default(),
-            content_md5: md5.map(|byte| [byte; 16]),
-            metadata: BTreeMap::new(),
-            copy_status: None,
-        }
+        let (etag, content_md5) = (format!("\"{name}-1\""), md5.map(|byte| [byte; 16]));
+        Blob { etag, content_md5, ..Blob::sample(name, size_bytes) }
     }
 
     fn differences(source: &[Blob], replica: &[Blob]) -> Vec<Difference> {
@@ -150,7 +137,7 @@ mod tests {
     fn a_copy_with_our_key_is_equal_and_every_other_change_is_named() {
         let source = [blob("a", 1, None), blob("b", 2, Some(1)), blob("c", 3, None), blob("d", 4, None)];
         let mut copies = source.to_vec();
-        copies[0].metadata.insert(METADATA_SOURCE_ETAG.into(), "\"a-1\"".into());
+        copies[0].source_etag = Some("\"a-1\"".into());
         assert_eq!(differences(&source, &copies), []);
 
         copies[0].metadata.insert("cms".into(), "1".into());

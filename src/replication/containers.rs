@@ -28,7 +28,7 @@ pub async fn copy_container(
     let to = container(&sites.replica.storage, &sites.replica.name, to)?;
     to.ensure().await.map_err(|failure| failure.at_site(&sites.replica.name))?;
     let both = || Join::new(Reading::of(&from), Reading::of(&to));
-    let (mut comparison, mut kept, mut join) = (Comparison::default(), Kept::default(), both());
+    let (mut comparison, mut kept, mut join) = (Comparison::default(), Kept::of_both(), both());
     while let Some(pair) = join.next().await? {
         comparison.see(&pair);
         kept.add(pair);

@@ -16,6 +16,7 @@ pub enum Reading {
 }
 
 impl Reading {
+    /// From storage.
     pub fn of(container: &Container) -> Self {
         Self::Listed(container.blobs())
     }
@@ -31,45 +32,48 @@ impl Reading {
 /// Listings of no more blobs than this are kept for what comes next; longer ones are read again.
 const MOST_KEPT: usize = 5000;
 
-/// Two listings that have been read, to be read again from memory.
-#[derive(Debug, Default)]
+/// Listings that have been read, to be read again from memory: the source's, and the replica's where it was read too.
+#[derive(Debug)]
 pub struct Kept {
-    source: Vec<Blob>,
-    replica: Vec<Blob>,
-    are_too_many: bool,
+    source: Option<Vec<Blob>>,
+    replica: Option<Vec<Blob>>,
 }
 
 impl Kept {
+    /// Nothing so far, of both sites.
+    pub fn of_both() -> Self {
+        Self { source: Some(Vec::new()), replica: Some(Vec::new()) }
+    }
+
+    /// Nothing so far, of the source alone.
+    pub fn of_source() -> Self {
+        Self { source: Some(Vec::new()), replica: None }
+    }
+
     /// Keeps what was read, as long as it is not too much.
     pub fn add(&mut self, pair: Pair) {
-        self.are_too_many |= self.source.len().max(self.replica.len()) == MOST_KEPT;
-        if self.are_too_many {
-            (self.source, self.replica) = (Vec::new(), Vec::new());
-            return;
-        }
         let (ours, theirs) = match pair {
             Pair::Source(blob) => (Some(blob), None),
             Pair::Replica(blob) => (None, Some(blob)),
             Pair::Both(ours, theirs) => (Some(ours), Some(theirs)),
         };
-        self.source.extend(ours);
-        self.replica.extend(theirs);
+        for (kept, blob) in [(&mut self.source, ours), (&mut self.replica, theirs)] {
+            if let Some(blobs) = kept {
+                blobs.extend(blob);
+            }
+            if kept.as_ref().is_some_and(|blobs| blobs.len() > MOST_KEPT) {
+                *kept = None;
+            }
+        }
     }
 
-    /// The same listings again: from memory, or from storage where they were too long.
+    /// The same listings again: from memory, or from storage where nothing is kept.
     pub fn join(self, from: &Container, to: &Container) -> Join {
-        if self.are_too_many {
-            return Join::new(Reading::of(from), Reading::of(to));
-        }
-        Join::new(Reading::Kept(self.source.into_iter()), Reading::Kept(self.replica.into_iter()))
-    }
-
-    /// The same, where nobody has looked at the replica.
-    pub fn join_unseen(self, from: &Container, to: &Container) -> Join {
-        if self.are_too_many {
-            return Join::new(Reading::of(from), Reading::of(to));
-        }
-        Join::new(Reading::Kept(self.source.into_iter()), Reading::of(to))
+        let reading = |kept: Option<Vec<Blob>>, container| match kept {
+            Some(blobs) => Reading::Kept(blobs.into_iter()),
+            None => Reading::of(container),
+        };
+        Join::new(reading(self.source, from), reading(self.replica, to))
     }
 }
 
@@ -97,6 +101,7 @@ impl Side {
 }
 
 impl Join {
+    /// Both from their begin.
     pub fn new(source: Reading, replica: Reading) -> Self {
         let side = |reading| Side { reading, next: None };
         Self { source: side(source), replica: side(replica) }

@@ -20,7 +20,6 @@ pub fn summarise(protocol: Protocol, body: &[u8]) -> Result<Vec<String>, String>
         Protocol::Dash => packaged_facts("manifest.mpd", body),
         Protocol::Hls => packaged_facts("manifest.m3u8", body),
     }
-    .map_err(|problem| problem.trim_end_matches('.').to_owned())
 }
 
 fn packaged_facts(path: &str, body: &[u8]) -> Result<Vec<String>, String> {

@@ -26,27 +26,12 @@ pub struct SourceAsset {
     pub asset: Asset,
     /// What its blobs add up to, before anything was copied.
     pub inventory: Inventory,
-    /// What is known of the blobs themselves.
-    pub known: Option<Known>,
+    /// What was seen of the blobs before anything was copied, to be used once.
+    pub known: Option<Kept>,
     /// Where all of them are at the replica already.
     pub already: Option<EqualListings>,
     /// Its registered files.
     pub files: SourceFiles,
-}
-
-/// What was seen of the blobs before anything was copied, to be used once.
-#[derive(Debug)]
-pub struct Known {
-    kept: Kept,
-    /// The replica's container was looked at too.
-    has_replica: bool,
-}
-
-impl Known {
-    /// Both listings, from memory where that is possible.
-    pub fn join(self, from: &Container, to: &Container) -> Join {
-        if self.has_replica { self.kept.join(from, to) } else { self.kept.join_unseen(from, to) }
-    }
 }
 
 /// What the registered files of a source asset tell.
@@ -115,7 +100,7 @@ fn told_as(failure: Failure, sites: &Sites, step: &'static str) -> Failure {
 /// What one reading of the blobs tells.
 struct BlobFacts {
     inventory: Inventory,
-    known: Known,
+    known: Kept,
     already: Option<EqualListings>,
     odd: Option<(String, BlobKind)>,
     manifests: BTreeSet<String>,
@@ -125,7 +110,8 @@ impl BlobFacts {
     async fn look(source: &Container, replica: Option<&Container>) -> Result<Self, Failure> {
         let nothing = || Reading::Kept(Vec::new().into_iter());
         let mut join = Join::new(Reading::of(source), replica.map_or_else(nothing, Reading::of));
-        let (mut comparison, mut kept) = (Comparison::for_registration(), Kept::default());
+        let mut known = if replica.is_some() { Kept::of_both() } else { Kept::of_source() };
+        let mut comparison = Comparison::for_registration();
         let (mut odd, mut manifests) = (None, BTreeSet::new());
         while let Some(pair) = join.next().await? {
             comparison.see(&pair);
@@ -137,9 +123,8 @@ impl BlobFacts {
                     manifests.insert(blob.name.clone());
                 }
             }
-            kept.add(pair);
+            known.add(pair);
         }
-        let known = Known { kept, has_replica: replica.is_some() };
         let (inventory, already) = comparison.already();
         Ok(Self { inventory, known, already, odd, manifests })
     }

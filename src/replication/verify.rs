@@ -13,7 +13,7 @@ use super::source::SourceAsset;
 use super::storage::Storage;
 use crate::blob_store::Container;
 use crate::failure::Failure;
-use crate::model::{Asset, Content, Difference, Inventory, METADATA_SOURCE_ETAG, Pair, Tally};
+use crate::model::{Asset, Content, Difference, Inventory, Pair, Tally};
 
 /// So many differences are named, the others counted.
 const SHOWN: usize = 5;
@@ -188,7 +188,7 @@ fn name_of_change(pair: &Pair) -> Option<String> {
     match pair {
         Pair::Source(blob) | Pair::Replica(blob) => Some(blob.name.clone()),
         Pair::Both(ours, theirs) => {
-            let copied = theirs.metadata.get(METADATA_SOURCE_ETAG)?;
+            let copied = theirs.source_etag.as_ref()?;
             (*copied != ours.etag).then(|| ours.name.clone())
         }
     }

@@ -5,7 +5,6 @@ use metrics::{Counter, Gauge, SetRecorderError, Unit, counter, describe_counter,
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 const COPY_REQUESTS: &str = "stream_replicator_copy_requests_total";
-const COPY_THROTTLES: &str = "stream_replicator_copy_throttles_total";
 const COPIED_BYTES: &str = "stream_replicator_copied_bytes_total";
 const COPIED_FILES: &str = "stream_replicator_copied_files_total";
 const COPY_IN_FLIGHT: &str = "stream_replicator_copy_requests_in_flight";
@@ -20,14 +19,13 @@ enum Kind {
 }
 
 /// All of them. Each is told for every route: labels `source` and `replica`.
-const TABLE: [(&str, Kind, Unit, &str); 8] = [
+const TABLE: [(&str, Kind, Unit, &str); 7] = [
     (
         COPY_REQUESTS,
         Kind::Counter,
         Unit::Count,
-        "Copy requests, by operation (whole, look, block, commit) and result (ok, throttled, failed).",
+        "Copy requests, by operation (whole, look, block, commit) and result (ok, throttled by the storage, failed).",
     ),
-    (COPY_THROTTLES, Kind::Counter, Unit::Count, "Copy requests that the storage refused as one too many."),
     (COPIED_BYTES, Kind::Counter, Unit::Bytes, "Bytes copied, also of files that are not complete yet."),
     (COPIED_FILES, Kind::Counter, Unit::Count, "Files copied."),
     (COPY_IN_FLIGHT, Kind::Gauge, Unit::Count, "Copy requests under way."),
@@ -108,7 +106,6 @@ impl CopyResult {
 #[derive(Debug, Clone)]
 pub struct CopyMetrics {
     requests: Vec<(CopyOperation, CopyResult, Counter)>,
-    throttles: Counter,
     bytes: Counter,
     files: Counter,
     in_flight: Gauge,
@@ -134,7 +131,6 @@ impl CopyMetrics {
             .collect();
         Self {
             requests,
-            throttles: counter!(COPY_THROTTLES, &route),
             bytes: counter!(COPIED_BYTES, &route),
             files: counter!(COPIED_FILES, &route),
             in_flight: gauge!(COPY_IN_FLIGHT, &route),
@@ -149,9 +145,6 @@ impl CopyMetrics {
         let is_it = |(one, other, _): &&(CopyOperation, CopyResult, Counter)| *one == operation && *other == result;
         if let Some((_, _, counter)) = self.requests.iter().find(is_it) {
             counter.increment(1);
-        }
-        if result == CopyResult::Throttled {
-            self.throttles.increment(1);
         }
     }
 

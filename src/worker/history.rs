@@ -63,6 +63,12 @@ pub fn integer(headers: &Headers, name: &str) -> Option<i64> {
     headers.get_integer(name).or_else(|| headers.get_text(name)?.trim().parse().ok())
 }
 
+/// Reads [`COMPARED`]; `None` when it is none of ours.
+fn parse_compared(text: &str) -> Option<Compared> {
+    let (state, ranges) = text.split_once('/')?;
+    Some(Compared { state: u64::from_str_radix(state, 16).ok()?, ranges: ranges.parse().ok()? })
+}
+
 /// What lies behind a message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
@@ -95,7 +101,7 @@ impl History {
                 copied_bytes: large(COPIED_BYTES),
                 duration: Duration::from_millis(large(COPY_MS)),
                 skipped_files: 0,
-                compared: headers.get_text(COMPARED).and_then(Compared::parse),
+                compared: headers.get_text(COMPARED).and_then(parse_compared),
             },
             exchange: text(SOURCE_EXCHANGE, exchange),
             key: text(SOURCE_KEY, key),
@@ -128,7 +134,7 @@ impl History {
             headers.set(COPY_MS, number(self.copied.duration.as_millis().try_into().unwrap_or(u64::MAX)));
         }
         match self.copied.compared {
-            Some(compared) => headers.set(COMPARED, compared.text()),
+            Some(compared) => headers.set(COMPARED, format!("{:016x}/{}", compared.state, compared.ranges)),
             None => drop(headers.remove(COMPARED)),
         }
         headers.set(SOURCE_EXCHANGE, self.exchange.as_str());

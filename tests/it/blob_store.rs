@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use stream_replicator::blob_store::{Container, CopyOptions};
 use stream_replicator::failure::{Failure, FailureKind};
-use stream_replicator::model::{Blob, BlobKind, CopyStatus, METADATA_SOURCE_ETAG};
+use stream_replicator::model::{Blob, BlobKind, CopyStatus};
 use testbed::storage::{PutKind, PutOptions};
 use world::{AWKWARD_NAMES, Log, World, account_at, differences, exposes, named, options, settings};
 
@@ -122,7 +122,7 @@ async fn a_copy_is_equal_to_its_source_in_everything() -> Result<()> {
     let replica = world.replica.container(&container).list().await?;
     assert_eq!(differences(&source, &replica), []);
     for (blob, copy) in source.iter().zip(&replica) {
-        assert_eq!(copy.metadata.get(METADATA_SOURCE_ETAG), Some(&blob.etag), "{}", blob.name);
+        assert_eq!(copy.source_etag.as_ref(), Some(&blob.etag), "{}", blob.name);
         assert_eq!(copy.copy_status, Some(CopyStatus::Success));
         assert!(blob.is_complete_in(copy), "{}", blob.name);
         let bytes = world.east.get(&container, &blob.name, None).await?.unwrap().bytes;

@@ -14,6 +14,7 @@ const PAGE: &str = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><!-- a pag
     <Cache-Control>max-age=60</Cache-Control><BlobType>AppendBlob</BlobType><CopyStatus>aborted</CopyStatus>\
     <CopySource>https://x/y?a&amp;b</CopySource><New><Etag>other</Etag></New></Properties>\
     <Metadata Encrypted=\"true\"><Cms>1 &lt; 2</Cms><Name>n</Name><Blob>b</Blob><_X9>x</_X9><Empty /><x-ms-invalid-name>7</x-ms-invalid-name>\
+    <Stream_Replicator_Source_ETag>\"1\"</Stream_Replicator_Source_ETag>\
     </Metadata><Tags><TagSet><Tag><Key>Name</Key><Value>v</Value></Tag></TagSet></Tags><OrMetadata /></Blob>\
     <Blob><Name>b</Name><Snapshot>2026-11-20T10:00:00.0000000Z</Snapshot><Properties /></Blob>\
     <Blob><Name>c</Name><Deleted>true</Deleted><Properties /></Blob>\
@@ -59,6 +60,8 @@ fn a_page_becomes_its_blobs() {
         metadata,
         [("_x9", "x"), ("blob", "b"), ("cms", "1 < 2"), ("empty", ""), ("name", "n"), ("x-ms-invalid-name", "7")]
     );
+
+    assert_eq!(full.source_etag.as_deref(), Some("\"1\""), "our own key is none of the owner's");
 
     let bare = &page.blobs[1];
     assert_eq!((bare.size_bytes, bare.kind, bare.etag.as_str()), (0, BlobKind::Block, "\"0x1\""));

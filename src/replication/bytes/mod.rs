@@ -3,6 +3,7 @@
 
 mod ranges;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ use crate::model::{Blob, Compared, Pair};
 
 /// So many ranges are read at once, at each site.
 const AT_ONCE: usize = 16;
-/// So many wrong copies are emptied in one run; the next one finds the others.
+/// So many wrong copies are remembered, and emptied, in one run; the next one finds the others.
 const MOST_WRONG: usize = 100;
 
 /// The comparison of one replica's bytes with its source's. Both listings are equal.
@@ -42,6 +43,27 @@ struct Piece {
     ours: Arc<Blob>,
     theirs: Arc<Blob>,
     range: Range<u64>,
+}
+
+/// What has other bytes at the replica.
+#[derive(Default)]
+struct Wrong {
+    /// The source's blob by its name, and where its first wrong range begins.
+    files: BTreeMap<String, (Arc<Blob>, u64)>,
+    are_more: bool,
+}
+
+impl Wrong {
+    fn add(&mut self, piece: Piece) {
+        let Piece { ours, range, .. } = piece;
+        if let Some((_, begin)) = self.files.get_mut(&ours.name) {
+            *begin = range.start.min(*begin);
+        } else if self.files.len() < MOST_WRONG {
+            self.files.insert(ours.name.clone(), (ours, range.start));
+        } else {
+            self.are_more = true;
+        }
+    }
 }
 
 /// Where the comparison is.
@@ -93,7 +115,7 @@ impl BytesComparison<'_> {
         let Some(choice) = Choice::of(self.sites.compared_bytes, self.files, self.state) else { return Ok(()) };
         let earlier = self.progress.compared().filter(|compared| compared.state == self.state);
         let to_skip = earlier.map_or(0, |compared| compared.ranges);
-        let (begun, wrong) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        let (begun, wrong) = (AtomicU64::new(0), Mutex::new(Wrong::default()));
         let join = Join::new(Reading::of(self.from), Reading::of(self.to));
         let walk = Walk { join, choice, files: 0, to_skip, current: None };
         let over = budget
@@ -102,16 +124,27 @@ impl BytesComparison<'_> {
                 begun.fetch_add(1, Ordering::Relaxed);
                 async {
                     if !self.is_equal(&piece).await? {
-                        wrong.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+                        wrong.lock().unwrap_or_else(PoisonError::into_inner).add(piece);
                     }
                     Ok(())
                 }
             })
             .await?;
         let wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if !wrong.is_empty() {
+        if let Some((name, (_, begin))) = wrong.files.first_key_value() {
             self.progress.has_compared(None);
-            return Err(self.spoil(wrong).await);
+            let more = if wrong.are_more { "more than " } else { "" };
+            let message = format!(
+                "{more}{} files have other bytes at the replica than at the source, the first is '{name}', within the range \
+                 that begins at byte {begin}",
+                wrong.files.len()
+            );
+            self.empty(&wrong).await;
+            return Err(Failure::transient("replica-bytes-differ", message)
+                .with_hint(
+                    "they were emptied, and the next try copies them again; look at the storage account if it goes on",
+                )
+                .at_site(&self.sites.replica.name));
         }
         // What has begun has ended, as nothing has failed.
         let ranges = to_skip + begun.into_inner();
@@ -144,25 +177,12 @@ impl BytesComparison<'_> {
         Ok(ours == theirs)
     }
 
-    async fn spoil(&self, wrong: Vec<Piece>) -> Failure {
-        let mut blobs: Vec<_> = wrong.iter().map(|piece| (&piece.ours, piece.range.start)).collect();
-        blobs.sort_unstable_by_key(|(blob, begin)| (blob.name.clone(), *begin));
-        blobs.dedup_by_key(|(blob, _)| blob.name.clone());
-        for (blob, _) in blobs.iter().take(MOST_WRONG) {
+    async fn empty(&self, wrong: &Wrong) {
+        for (blob, _) in wrong.files.values() {
             if let Err(failure) = self.to.empty(self.from, blob).await {
                 tracing::warn!(code = failure.code, "a copy with wrong bytes stays as it is: {failure}");
             }
         }
-        let first = blobs.first().map_or_else(String::new, |(blob, begin)| {
-            format!("'{}', within the range that begins at byte {begin}", blob.name)
-        });
-        let message =
-            format!("{} files have other bytes at the replica than at the source, the first is {first}", blobs.len());
-        Failure::transient("replica-bytes-differ", message)
-            .with_hint(
-                "they were emptied, and the next try copies them again; look at the storage account if it goes on",
-            )
-            .at_site(&self.sites.replica.name)
     }
 }
 

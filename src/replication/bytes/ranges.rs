@@ -62,24 +62,10 @@ impl Choice {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
     use super::*;
-    use crate::model::BlobKind;
 
     fn ranges(choice: Choice, file: u64, size_bytes: u64) -> Vec<(u64, u64)> {
-        let blob = Blob {
-            name: "a".into(),
-            size_bytes,
-            kind: BlobKind::Block,
-            etag: "\"1\"".into(),
-            last_modified: None,
-            properties: Arc::default(),
-            content_md5: None,
-            metadata: BTreeMap::new(),
-            copy_status: None,
-        };
+        let blob = Blob::sample("a", size_bytes);
         (0..).map_while(|nth| choice.range(file, &blob, nth)).map(|range| (range.start, range.end)).collect()
     }
 

@@ -127,24 +127,25 @@ impl CopyEngine<'_> {
 
     fn count(&self, schedule: &mut Schedule, request: Request, outcome: Outcome) {
         let (bytes, metrics) = (request.bytes(), self.pace.metrics());
-        match (&request, &outcome) {
-            (Request::Whole(_), Outcome::Done) => metrics.copied(1, bytes),
-            (Request::Stage(..), _) => metrics.copied(0, bytes),
-            (Request::Commit(..), _) => metrics.copied(1, 0),
-            _ => {}
-        }
         match (request, outcome) {
-            (Request::Whole(_), Outcome::Done) => self.progress.copied(bytes),
+            (Request::Whole(_), Outcome::Done) => {
+                metrics.copied(1, bytes);
+                self.progress.copied(bytes);
+            }
             (Request::Whole(task), Outcome::OnlyInBlocks) => schedule.only_in_blocks(task),
             (Request::Look(_), Outcome::Done) => self.progress.copied(0),
             (Request::Look(task), Outcome::Staged(staged)) => {
                 self.progress.found(schedule.looked(task, &staged));
             }
             (Request::Stage(number, ..), _) => {
+                metrics.copied(0, bytes);
                 self.progress.staged(bytes);
                 schedule.staged(number);
             }
-            (Request::Commit(..), _) => self.progress.copied(0),
+            (Request::Commit(..), _) => {
+                metrics.copied(1, 0);
+                self.progress.copied(0);
+            }
             (request, outcome) => tracing::debug!(?request, ?outcome, "a request with an outcome that it cannot have"),
         }
     }

@@ -92,27 +92,13 @@ pub fn is_manifest(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
     use futures::TryStreamExt;
 
     use super::*;
-    use crate::model::BlobKind;
     use crate::replication::join::Reading;
 
     fn blob(name: &str, size_bytes: u64) -> Blob {
-        Blob {
-            name: name.into(),
-            size_bytes,
-            kind: BlobKind::Block,
-            etag: "\"1\"".into(),
-            last_modified: None,
-            properties: Arc::default(),
-            content_md5: Some([7; 16]),
-            metadata: BTreeMap::new(),
-            copy_status: None,
-        }
+        Blob { content_md5: Some([7; 16]), ..Blob::sample(name, size_bytes) }
     }
 
     fn join(source: &[Blob], replica: &[Blob]) -> Join {

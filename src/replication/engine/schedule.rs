@@ -231,10 +231,8 @@ impl PartialOrd for Largest {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::{Blob, BlobKind};
+    use crate::model::Blob;
 
     const MIB: u64 = 1024 * 1024;
     const FEW: Terms = Terms { slots: 64, cap_bytes_per_second: None };
@@ -242,18 +240,7 @@ mod tests {
     fn schedule(sizes: &[(&str, u64)]) -> Schedule {
         let mut schedule = Schedule::new(FEW);
         for (name, mib) in sizes {
-            let blob = Blob {
-                name: (*name).into(),
-                size_bytes: mib * MIB,
-                kind: BlobKind::Block,
-                etag: "\"1\"".into(),
-                last_modified: None,
-                properties: Arc::default(),
-                content_md5: None,
-                metadata: BTreeMap::new(),
-                copy_status: None,
-            };
-            schedule.add(Task { blob, is_pending: false });
+            schedule.add(Task { blob: Blob::sample(name, mib * MIB), is_pending: false });
         }
         schedule
     }

@@ -29,6 +29,7 @@ fn blob(size_bytes: u64) -> Blob {
         properties: Arc::new(BlobProperties { content_type: Some("video/mp4".into()), ..BlobProperties::default() }),
         content_md5: Some(EMPTY_MD5),
         metadata: [("cms".to_owned(), "4711".to_owned())].into(),
+        source_etag: None,
         copy_status: None,
     }
 }

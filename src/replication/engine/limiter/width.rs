@@ -33,7 +33,7 @@ pub struct Width {
     changes: u64,
     window_began: Instant,
     was_full: bool,
-    doubles_from: Option<Instant>,
+    doubles_from: Instant,
     /// What it was before it doubled last, until it shows whether that was too much.
     before_doubling: Option<usize>,
     /// How many doublings in a row were too much.
@@ -53,7 +53,7 @@ impl Width {
             changes: 0,
             window_began: now,
             was_full: false,
-            doubles_from: Some(now),
+            doubles_from: now,
             before_doubling: None,
             failed_doublings: 0,
             held_since: None,
@@ -89,7 +89,7 @@ impl Width {
         self.was_full = false;
         self.before_doubling = None;
         self.held_since = None;
-        self.doubles_from = Some(now + GONE_AFTER);
+        self.doubles_from = now + GONE_AFTER;
     }
 
     /// Changes the width when its time is over.
@@ -127,14 +127,14 @@ impl Width {
     }
 
     fn doubles(&self, now: Instant) -> bool {
-        self.doubles_from.is_some_and(|from| now >= from)
+        now >= self.doubles_from
     }
 
     fn hold(&mut self, now: Instant) {
         if let Some(before) = self.before_doubling.take() {
             let wait = DOUBLES_AGAIN_AFTER.saturating_mul(1 << self.failed_doublings.min(5));
             self.failed_doublings += 1;
-            self.doubles_from = Some(now + wait);
+            self.doubles_from = now + wait;
             self.set(before);
         }
         let since = *self.held_since.get_or_insert(now);
@@ -144,7 +144,7 @@ impl Width {
             self.latencies = Latencies::default();
             self.held_since = None;
             // not before the queue of the old width is gone
-            self.doubles_from = Some(now + WINDOW);
+            self.doubles_from = now + WINDOW;
             self.set(self.width / 2);
         }
     }
