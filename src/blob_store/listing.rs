@@ -28,7 +28,7 @@ const UNORDERED: &str = "listing-unordered";
 #[derive(Debug)]
 pub struct Blobs {
     container: Container,
-    page: std::vec::IntoIter<Blob>,
+    page: std::vec::IntoIter<Box<Blob>>,
     next: Next,
     last_name: String,
 }
@@ -51,13 +51,13 @@ impl Blobs {
     pub async fn next(&mut self) -> Result<Option<Blob>, Failure> {
         loop {
             if let Some(blob) = self.page.next() {
-                return Ok(Some(blob));
+                return Ok(Some(*blob));
             }
             let is_unordered = self.container.account.lists_unordered.load(Ordering::Relaxed);
             let page = match &mut self.next {
                 Next::Nothing => return Ok(None),
                 Next::First if is_unordered => {
-                    self.page = self.container.list().await?.into_iter();
+                    self.page = self.container.list_boxed().await?.into_iter();
                     self.next = Next::Nothing;
                     continue;
                 }
@@ -72,7 +72,7 @@ impl Blobs {
         }
     }
 
-    fn verify_order(&mut self, page: &[Blob]) -> Result<(), Failure> {
+    fn verify_order(&mut self, page: &[Box<Blob>]) -> Result<(), Failure> {
         let mut last = self.last_name.as_str();
         for blob in page {
             // No blob's name is empty, so that the first one of all is greater than nothing.
@@ -102,6 +102,10 @@ impl Container {
     /// # Errors
     /// As [`Blobs::next`], whatever the order in which the service lists.
     pub async fn list(&self) -> Result<Vec<Blob>, Failure> {
+        Ok(self.list_boxed().await?.into_iter().map(|blob| *blob).collect())
+    }
+
+    async fn list_boxed(&self) -> Result<Vec<Box<Blob>>, Failure> {
         let (mut blobs, mut marker) = (Vec::new(), None);
         loop {
             let page = self.page(marker).await?;

@@ -31,7 +31,9 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Some blobs of a container, in the order in which the service lists them.
 #[derive(Debug, Default)]
 pub struct Page {
-    pub blobs: Vec<Blob>,
+    /// Each on its own: what was taken is free, and no page needs a large piece of memory, which leaves gaps among small ones.
+    #[expect(clippy::vec_box, reason = "see above")]
+    pub blobs: Vec<Box<Blob>>,
     /// Where the next page begins; `None` after the last one.
     pub next_marker: Option<String>,
 }
@@ -235,7 +237,7 @@ impl PageReader {
         match place {
             Place::Field(field) => self.draft.set(field, text(&self.text)?)?,
             Place::MetadataValue => self.draft.set_metadata(mem::take(&mut self.metadata_key), text(&self.text)?),
-            Place::Blob => self.page.blobs.extend(mem::take(&mut self.draft).finish(&mut self.known)),
+            Place::Blob => self.page.blobs.extend(mem::take(&mut self.draft).finish(&mut self.known).map(Box::new)),
             Place::NextMarker if self.text.is_empty() => {}
             Place::NextMarker => self.page.next_marker = Some(text(&self.text)?.to_owned()),
             Place::Results => self.is_complete = true,
