@@ -27,7 +27,7 @@ pub(super) fn write(compared: &[Compared]) -> String {
 }
 
 const LEGEND: &str = "\nwall: median of the rounds. to ours: how many times our cold wall time. cold: a process's first \
-container, start and end included; warm: its second one.\nof best: best / wall. cloud CPU: what the storage itself used \
+container, start and end included; warm: its second one;\ncopying alone: without listing and verification. of best: best / wall. cloud CPU: what the storage itself used \
 of one processor. *: reckoned from a part of the files.\n";
 
 fn row_line(compared: &Compared, row: &Row) -> String {
@@ -42,7 +42,7 @@ fn row_line(compared: &Compared, row: &Row) -> String {
     let star = if reckoned { " *" } else { "" };
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let requests = row.median(|sample| sample.requests.map(|requests| requests as f64));
-    let text = line(&[
+    let mut text = line(&[
         format!("  {}{star}", row.name),
         seconds(wall),
         format!("{}..{}", seconds(least), seconds(most)),
@@ -54,6 +54,14 @@ fn row_line(compared: &Compared, row: &Row) -> String {
         or_dash(requests.map(|requests| format!("{requests:.0}"))),
         row.samples.len().to_string(),
     ]);
+    if let Some(copying) = row.median(|sample| sample.copy_seconds) {
+        let mut cells = [const { String::new() }; 10];
+        cells[0] = "    copying alone".to_owned();
+        cells[1] = seconds(copying);
+        cells[3] = or_dash(compared.ours_cold().map(|ours| format!("{:.2}", copying / ours)));
+        cells[6] = or_dash(compared.best().map(|best| percent(best / copying)));
+        text.push_str(&line(&cells));
+    }
     if row.failed.is_some() { text + &failure(row) } else { text }
 }
 

@@ -88,7 +88,8 @@ async fn run(programs: &Programs, blobs: u64, processes: usize, limit: Option<f6
         cloud.seed(&source, &[segments("segment-", blobs, BLOB_BYTES)]).await?;
         pairs.push(cloud.fresh(&source, &format!("replica-{number}")).await?);
     }
-    note(&format!("{processes} processes, limit {limit:?}"));
+    let limited = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit of {limit:.0} requests/s"));
+    note(&format!("processes: {processes}, {limited}"));
     // also with as many refusals as copies
     cloud.model()?.keep_log(3 * blobs * processes as u64).await?;
     let copies =
