@@ -13,9 +13,12 @@ const BLOCK_MAX_BYTES: u64 = 4000 * MIB;
 /// Most blocks that one blob may be committed from (Azure Blob REST, "Put Block List").
 pub const BLOCKS_MAX: u64 = 50_000;
 
-/// Blocks of large blobs, and of those of middle size.
-const BLOCK_BYTES: [u64; 2] = [8 * MIB, 256 * MIB];
-const SHORT_BLOCK_BYTES: [u64; 2] = [8 * MIB, 16 * MIB];
+/// The shortest blocks that are worth their start while there is other work for the slots, and the shortest of all.
+const LEAST_BLOCK_BYTES: u64 = 8 * MIB;
+const SHORTEST_BLOCK_BYTES: u64 = 4 * MIB;
+/// The longest blocks of blobs of middle size, and of large ones.
+const MIDDLE_BLOCK_BYTES: u64 = 16 * MIB;
+const LONGEST_BLOCK_BYTES: u64 = 256 * MIB;
 /// A large blob is cut into about so many blocks.
 const BLOCKS_WANTED: u64 = 256;
 
@@ -56,8 +59,12 @@ impl Operation {
         if size_bytes <= hidden.min(at_once) && !now.is_only_in_blocks {
             return Self::Whole;
         }
-        let [least, most] = if size_bytes <= WHOLE_MAX_BYTES { SHORT_BLOCK_BYTES } else { BLOCK_BYTES };
-        let wanted = if size_bytes <= WHOLE_MAX_BYTES { share(now) } else { BLOCKS_WANTED };
+        let share = share(now);
+        let is_middle = size_bytes <= WHOLE_MAX_BYTES;
+        let (wanted, most) = if is_middle { (share, MIDDLE_BLOCK_BYTES) } else { (BLOCKS_WANTED, LONGEST_BLOCK_BYTES) };
+        // Slots that would stay empty cost nothing, and half a block is there sooner.
+        let has_slots_left = size_bytes.div_ceil(LEAST_BLOCK_BYTES) < share;
+        let least = if has_slots_left { SHORTEST_BLOCK_BYTES } else { LEAST_BLOCK_BYTES };
         let block_bytes = whole_mib(size_bytes.div_ceil(wanted)).clamp(least, most).min(at_once);
         let needed = whole_mib(size_bytes.div_ceil(BLOCKS_MAX)).min(BLOCK_MAX_BYTES);
         Self::Blocks { block_bytes: block_bytes.max(needed) }
@@ -129,9 +136,12 @@ mod tests {
     fn blocks_fill_the_slots_of_the_tail() {
         let tail = |ready_blobs| Circumstances { ready_blobs, ..MANY };
         assert_eq!(Operation::choose(SMALL_MAX_BYTES, tail(1)), Operation::Whole);
-        assert_eq!([1, 4, 8, 20, 63, 64].map(|ready| block_mib(200 * MIB, tail(ready))), [8, 13, 16, 16, 16, 16]);
-        assert_eq!(block_mib(SMALL_MAX_BYTES + 1, tail(1)), 8);
-        assert_eq!(block_mib(200 * MIB, Circumstances { ready_blobs: 0, ..MANY }), 8);
+        assert_eq!([1, 4, 8, 20, 63, 64].map(|ready| block_mib(200 * MIB, tail(ready))), [4, 13, 16, 16, 16, 16]);
+        assert_eq!(block_mib(SMALL_MAX_BYTES + 1, tail(1)), 4);
+        assert_eq!(block_mib(200 * MIB, Circumstances { ready_blobs: 0, ..MANY }), 4);
+        // not where the slots are full anyway
+        assert_eq!([1, 2].map(|ready| block_mib(257 * MIB, tail(ready))), [4, 8]);
+        assert_eq!(block_mib(600 * MIB, tail(1)), 8);
     }
 
     #[test]

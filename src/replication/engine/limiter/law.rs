@@ -33,7 +33,7 @@ pub struct Law {
 /// What was so when a request began.
 #[derive(Debug, Clone, Copy)]
 pub struct Ticket {
-    width_changes: u64,
+    began: Instant,
     cuts: u64,
     was_held_back: bool,
 }
@@ -73,7 +73,7 @@ impl Law {
         let was_held_back = self.pace.begin(now).map_err(Wait::Until)?;
         self.silent_since.get_or_insert(now);
         self.in_flight += 1;
-        Ok(Ticket { width_changes: self.width.changes(), cuts: self.pace.cuts(), was_held_back })
+        Ok(Ticket { began: now, cuts: self.pace.cuts(), was_held_back })
     }
 
     /// To be called once for each request that began, after what is told of its outcome.
@@ -87,9 +87,7 @@ impl Law {
         self.silent_since = None;
         let mean = self.mean_seconds.get_or_insert(took.as_secs_f64());
         *mean += (took.as_secs_f64() - *mean) * MEAN_SHARE;
-        if ticket.width_changes == self.width.changes() {
-            self.width.learn(class, took);
-        }
+        self.width.learn(class, ticket.began, took);
         self.width.review(now);
         self.pace.succeeded(now, ticket.was_held_back);
     }

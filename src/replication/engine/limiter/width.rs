@@ -22,6 +22,8 @@ const DOUBLES_BELOW: f64 = 5.0 / 3.0;
 /// A doubling that was too much is tried again after this, and each time that it was too much again after twice as long: one
 /// slow moment must not cost the rest of a long copy.
 const DOUBLES_AGAIN_AFTER: Duration = Duration::from_secs(4);
+/// Requests of one bunch begin within this part of the time that they take.
+const BUNCH: u32 = 10;
 /// After so long the shortest latency may be out of date.
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
@@ -30,7 +32,8 @@ const LONGEST_HOLD: Duration = Duration::from_secs(30);
 pub struct Width {
     settings: LimiterSettings,
     width: usize,
-    changes: u64,
+    changed_at: Instant,
+    has_grown: bool,
     window_began: Instant,
     was_full: bool,
     doubles_from: Instant,
@@ -50,7 +53,8 @@ impl Width {
         Self {
             settings,
             width: start,
-            changes: 0,
+            changed_at: now,
+            has_grown: false,
             window_began: now,
             was_full: false,
             doubles_from: now,
@@ -66,11 +70,6 @@ impl Width {
         self.width
     }
 
-    /// How often it has changed. A request that began at another width tells nothing of this one.
-    pub fn changes(&self) -> u64 {
-        self.changes
-    }
-
     /// Whether one more may be under way; if not, all of the width is used.
     pub fn has_room(&mut self, in_flight: usize, now: Instant) -> bool {
         self.review(now);
@@ -78,14 +77,18 @@ impl Width {
         in_flight < self.width
     }
 
-    /// Takes the latency of a request that began at this width.
-    pub fn learn(&mut self, class: SizeClass, took: Duration) {
-        self.latencies.add(class, took);
+    /// Takes the latency of a request. One that began at another width tells nothing of this one, unless it was hardly under
+    /// way when the others came: answers come in a bunch, and the width grows with the last one of them.
+    pub fn learn(&mut self, class: SizeClass, began: Instant, took: Duration) {
+        let before = if self.has_grown { took / BUNCH } else { Duration::ZERO };
+        if began + before >= self.changed_at {
+            self.latencies.add(class, took);
+        }
     }
 
     /// Not much wider than what was in use when the service refused more; the pace alone is to hold back now.
     pub fn cut(&mut self, now: Instant, in_flight: usize) {
-        self.set(self.width.min((2 * in_flight).max(self.settings.start)));
+        self.set(self.width.min((2 * in_flight).max(self.settings.start)), now);
         self.was_full = false;
         self.before_doubling = None;
         self.held_since = None;
@@ -119,10 +122,10 @@ impl Width {
         }
         if stretch < DOUBLES_BELOW && self.doubles(now) {
             self.before_doubling = Some(self.width);
-            self.set(self.width * 2);
+            self.set(self.width * 2, now);
         } else {
             self.before_doubling = None;
-            self.set(self.width + STEP);
+            self.set(self.width + STEP, now);
         }
     }
 
@@ -135,7 +138,7 @@ impl Width {
             let wait = DOUBLES_AGAIN_AFTER.saturating_mul(1 << self.failed_doublings.min(5));
             self.failed_doublings += 1;
             self.doubles_from = now + wait;
-            self.set(before);
+            self.set(before, now);
         }
         let since = *self.held_since.get_or_insert(now);
         if now.duration_since(since) >= LONGEST_HOLD {
@@ -145,15 +148,15 @@ impl Width {
             self.held_since = None;
             // not before the queue of the old width is gone
             self.doubles_from = now + WINDOW;
-            self.set(self.width / 2);
+            self.set(self.width / 2, now);
         }
     }
 
-    fn set(&mut self, width: usize) {
+    fn set(&mut self, width: usize, now: Instant) {
         let width = width.clamp(self.settings.start, self.settings.cap);
         if width != self.width {
-            self.width = width;
-            self.changes += 1;
+            self.has_grown = width > self.width;
+            (self.width, self.changed_at) = (width, now);
             self.latencies.begin_anew();
         }
     }
