@@ -16,8 +16,7 @@ pub const BLOCKS_MAX: u64 = 50_000;
 /// The shortest blocks that are worth their start while there is other work for the slots, and the shortest of all.
 const LEAST_BLOCK_BYTES: u64 = 8 * MIB;
 const SHORTEST_BLOCK_BYTES: u64 = 4 * MIB;
-/// The longest blocks of blobs of middle size, and of large ones.
-const MIDDLE_BLOCK_BYTES: u64 = 16 * MIB;
+/// Longer ones are lost for too long when they fail.
 const LONGEST_BLOCK_BYTES: u64 = 256 * MIB;
 /// A large blob is cut into about so many blocks.
 const BLOCKS_WANTED: u64 = 256;
@@ -59,13 +58,10 @@ impl Operation {
         if size_bytes <= hidden.min(at_once) && !now.is_only_in_blocks {
             return Self::Whole;
         }
-        let share = share(now);
-        let is_middle = size_bytes <= WHOLE_MAX_BYTES;
-        let (wanted, most) = if is_middle { (share, MIDDLE_BLOCK_BYTES) } else { (BLOCKS_WANTED, LONGEST_BLOCK_BYTES) };
         // Slots that would stay empty cost nothing, and half a block is there sooner.
-        let has_slots_left = size_bytes.div_ceil(LEAST_BLOCK_BYTES) < share;
+        let has_slots_left = size_bytes.div_ceil(LEAST_BLOCK_BYTES) < share(now);
         let least = if has_slots_left { SHORTEST_BLOCK_BYTES } else { LEAST_BLOCK_BYTES };
-        let block_bytes = whole_mib(size_bytes.div_ceil(wanted)).clamp(least, most).min(at_once);
+        let block_bytes = whole_mib(size_bytes.div_ceil(BLOCKS_WANTED)).clamp(least, LONGEST_BLOCK_BYTES).min(at_once);
         let needed = whole_mib(size_bytes.div_ceil(BLOCKS_MAX)).min(BLOCK_MAX_BYTES);
         Self::Blocks { block_bytes: block_bytes.max(needed) }
     }
@@ -129,14 +125,14 @@ mod tests {
         assert_eq!(block_mib(SMALL_MAX_BYTES, Circumstances { is_only_in_blocks: true, ..MANY }), 8);
         let few = Circumstances { ready_blobs: 640, ..MANY };
         assert_eq!(Operation::choose(60 * MIB, few), Operation::Whole);
-        assert_eq!(block_mib(60 * MIB + 1, few), 16);
+        assert_eq!(block_mib(60 * MIB + 1, few), 8);
     }
 
     #[test]
     fn blocks_fill_the_slots_of_the_tail() {
         let tail = |ready_blobs| Circumstances { ready_blobs, ..MANY };
         assert_eq!(Operation::choose(SMALL_MAX_BYTES, tail(1)), Operation::Whole);
-        assert_eq!([1, 4, 8, 20, 63, 64].map(|ready| block_mib(200 * MIB, tail(ready))), [4, 13, 16, 16, 16, 16]);
+        assert_eq!([1, 4, 8, 20, 63, 64].map(|ready| block_mib(200 * MIB, tail(ready))), [4, 8, 8, 8, 8, 8]);
         assert_eq!(block_mib(SMALL_MAX_BYTES + 1, tail(1)), 4);
         assert_eq!(block_mib(200 * MIB, Circumstances { ready_blobs: 0, ..MANY }), 4);
         // not where the slots are full anyway
@@ -160,7 +156,7 @@ mod tests {
         let capped = |mib: u64| Circumstances { cap_bytes_per_second: Some(mib * MIB), ..MANY };
         assert_eq!(Operation::choose(5 * MIB, capped(5)), Operation::Whole);
         assert_eq!(block_mib(5 * MIB + 1, capped(5)), 5);
-        assert_eq!(block_mib(200 * MIB, capped(100)), 16);
+        assert_eq!(block_mib(200 * MIB, capped(100)), 8);
         assert_eq!(block_mib(50 * 1024 * MIB, capped(100)), 100);
         // the service's limit on blocks counts for more
         assert_eq!(block_mib(50 * 1024 * MIB, capped(1)), 2);

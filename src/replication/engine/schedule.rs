@@ -63,11 +63,16 @@ pub struct Terms {
     pub cap_bytes_per_second: Option<u64>,
 }
 
+/// Of so many requests one is a block, while small blobs wait too.
+const TURNS: usize = 4;
+
 /// The work that is known, and how far it is.
 #[derive(Debug)]
 pub struct Schedule {
     terms: Terms,
-    waiting: BinaryHeap<Largest>,
+    /// Those that are looked at before they begin.
+    large: BinaryHeap<Largest>,
+    small: BinaryHeap<Largest>,
     /// Looked at, and not begun.
     looked_at: VecDeque<(Arc<Task>, IsOnlyInBlocks)>,
     /// In blocks, of which some are to begin.
@@ -75,6 +80,8 @@ pub struct Schedule {
     in_blocks: BTreeMap<BlobNumber, InBlocks>,
     to_commit: VecDeque<BlobNumber>,
     last_number: BlobNumber,
+    /// Of requests that were chosen while both blocks and small blobs waited.
+    turn: usize,
 }
 
 type IsOnlyInBlocks = bool;
@@ -92,23 +99,26 @@ impl Schedule {
     pub fn new(terms: Terms) -> Self {
         Self {
             terms,
-            waiting: BinaryHeap::new(),
+            large: BinaryHeap::new(),
+            small: BinaryHeap::new(),
             looked_at: VecDeque::new(),
             cut: VecDeque::new(),
             in_blocks: BTreeMap::new(),
             to_commit: VecDeque::new(),
             last_number: 0,
+            turn: 0,
         }
     }
 
     /// Adds a blob that is to be copied.
     pub fn add(&mut self, task: Task) {
-        self.waiting.push(Largest(task));
+        let queue = if task.blob.size_bytes > SMALL_MAX_BYTES { &mut self.large } else { &mut self.small };
+        queue.push(Largest(task));
     }
 
     /// How many blobs have not begun.
     pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.looked_at.len()
+        self.large.len() + self.small.len() + self.looked_at.len()
     }
 
     /// Whether nothing could begin now.
@@ -116,25 +126,24 @@ impl Schedule {
         self.waiting() == 0 && self.cut.is_empty() && self.to_commit.is_empty()
     }
 
-    /// The request that should begin next. What was begun comes first, then the largest blob: so the longest copy does not
-    /// begin last.
+    /// The request that should begin next. What was begun comes before other large blobs, and the largest of those first: so
+    /// the longest copy does not begin last. Small ones go along with blocks, for these are slow by their bytes and those by
+    /// their number: either alone leaves something unused.
     pub fn next(&mut self) -> Option<Request> {
         if let Some(number) = self.to_commit.pop_front() {
             return self.commit(number);
         }
-        if let Some(&number) = self.cut.front() {
-            return self.stage(number);
-        }
         let waiting = self.waiting();
-        let (task, is_only_in_blocks) = match self.looked_at.pop_front() {
-            Some(looked_at) => looked_at,
-            None => {
-                let Largest(task) = self.waiting.pop()?;
-                if task.blob.size_bytes > SMALL_MAX_BYTES {
-                    return Some(Request::Look(Arc::new(task)));
-                }
-                (Arc::new(task), false)
-            }
+        let (task, is_only_in_blocks) = if self.is_turn_of_small_ones() {
+            (self.next_small()?, false)
+        } else if let Some(&number) = self.cut.front() {
+            return self.stage(number);
+        } else if let Some(looked_at) = self.looked_at.pop_front() {
+            looked_at
+        } else if let Some(Largest(task)) = self.large.pop() {
+            return Some(Request::Look(Arc::new(task)));
+        } else {
+            (self.next_small()?, false)
         };
         match Operation::choose(task.blob.size_bytes, self.circumstances(waiting, is_only_in_blocks)) {
             Operation::Whole => Some(Request::Whole(task)),
@@ -171,6 +180,18 @@ impl Schedule {
                 self.to_commit.push_back(number);
             }
         }
+    }
+
+    fn next_small(&mut self) -> Option<Arc<Task>> {
+        self.small.pop().map(|Largest(task)| Arc::new(task))
+    }
+
+    fn is_turn_of_small_ones(&mut self) -> bool {
+        if self.small.is_empty() || self.cut.is_empty() {
+            return false;
+        }
+        self.turn = (self.turn + 1) % TURNS;
+        self.turn != 0
     }
 
     fn circumstances(&self, ready_blobs: usize, is_only_in_blocks: bool) -> Circumstances {
@@ -230,90 +251,4 @@ impl PartialOrd for Largest {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Blob;
-
-    const MIB: u64 = 1024 * 1024;
-
-    fn schedule(sizes: &[(&str, u64)]) -> Schedule {
-        schedule_for(64, sizes)
-    }
-
-    fn schedule_for(slots: usize, sizes: &[(&str, u64)]) -> Schedule {
-        let mut schedule = Schedule::new(Terms { slots, cap_bytes_per_second: None });
-        for (name, mib) in sizes {
-            schedule.add(Task { blob: Blob::sample(name, mib * MIB), is_pending: false });
-        }
-        schedule
-    }
-
-    /// What the next request is, in a word, after all that is known of the ones before has been told.
-    fn next(schedule: &mut Schedule) -> String {
-        let Some(request) = schedule.next() else { return "nothing".to_owned() };
-        let name = request.task().blob.name.clone();
-        match request {
-            Request::Whole(_) => name,
-            Request::Look(task) => {
-                schedule.looked(task, &[]);
-                format!("look {name}")
-            }
-            Request::Stage(number, _, block) => {
-                schedule.staged(number);
-                format!("{name} {}+{}", block.offset / MIB, block.bytes / MIB)
-            }
-            Request::Commit(_, _, ids) => format!("commit {name} {}", ids.len()),
-        }
-    }
-
-    fn all(schedule: &mut Schedule) -> Vec<String> {
-        std::iter::from_fn(|| Some(next(schedule)).filter(|next| next != "nothing")).collect()
-    }
-
-    #[test]
-    fn the_largest_begins_first_and_what_was_begun_goes_on_before_others() {
-        let mut schedule = schedule(&[("small", 1), ("empty", 0), ("large", 11), ("other", 8)]);
-        assert_eq!(schedule.waiting(), 4);
-        let expected =
-            ["look large", "large 0+4", "large 4+4", "large 8+3", "commit large 3", "other", "small", "empty"];
-        assert_eq!(all(&mut schedule), expected);
-        assert!(schedule.is_idle());
-    }
-
-    #[test]
-    fn a_blob_is_committed_when_its_last_block_has_come_whatever_else_goes_on() {
-        let mut schedule = schedule_for(4, &[("large", 16), ("small", 1)]);
-        assert_eq!(next(&mut schedule), "look large");
-        let first = schedule.next();
-        let Some(Request::Stage(number, ..)) = first else { panic!("{first:?}") };
-        assert!(matches!(schedule.next(), Some(Request::Stage(..))));
-        schedule.staged(number);
-        assert_eq!(next(&mut schedule), "small", "one block is under way");
-        assert!(schedule.is_idle(), "and nothing else could begin");
-        schedule.staged(number);
-        assert_eq!(next(&mut schedule), "commit large 2");
-    }
-
-    #[test]
-    fn blocks_of_an_earlier_slice_are_not_copied_again() {
-        let mut schedule = schedule(&[("large", 20)]);
-        let Some(Request::Look(task)) = schedule.next() else { panic!("no look") };
-        let plan = BlockPlan::new("\"1\"", 20 * MIB, 8 * MIB);
-        let staged = plan.blocks().take(2).map(|block| StagedBlock { id: block.id, bytes: block.bytes });
-        assert_eq!(schedule.looked(task, &staged.collect::<Vec<_>>()), 16 * MIB);
-        assert_eq!(all(&mut schedule), ["large 16+4", "commit large 3"]);
-
-        let Some(Request::Look(task)) = self::schedule(&[("large", 20)]).next() else { panic!("no look") };
-        let all_of_it = plan.blocks().map(|block| StagedBlock { id: block.id, bytes: block.bytes });
-        schedule.looked(task, &all_of_it.collect::<Vec<_>>());
-        assert_eq!(all(&mut schedule), ["commit large 3"], "only the commit was missing");
-    }
-
-    #[test]
-    fn what_the_service_does_not_copy_as_a_whole_goes_in_blocks_whatever_its_size() {
-        let mut schedule = schedule(&[("small", 1)]);
-        let Some(Request::Whole(task)) = schedule.next() else { panic!("not whole") };
-        schedule.only_in_blocks(task);
-        assert_eq!(all(&mut schedule), ["small 0+1", "commit small 1"]);
-    }
-}
+mod tests;
