@@ -14,9 +14,9 @@ use crate::support::{Published, container_of, ensure_one_replica, eventually, me
 const SLICED: &str = "[worker]\nconcurrency = 1\nslice_seconds = 1\n[copy]\nmax_requests = 2\n";
 const LARGE: &str = "large.mp4";
 const MIB: usize = 1024 * 1024;
-/// Four blocks, the last one shorter.
+/// Eight blocks, the last one shorter.
 const LARGE_BYTES: usize = 60 * MIB;
-const BLOCKS: usize = 4;
+const BLOCKS: usize = 8;
 /// Blocks that may be under way when a worker is killed.
 const AT_ONCE: usize = 2;
 
