@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::support::{World, run_once};
 
-const FILES: usize = 150;
+const FILES: usize = 40;
 
 /// A container of some files at `west`.
 async fn container(world: &World) -> Result<String> {

@@ -18,6 +18,7 @@ mod schedule;
 pub use pace::Pace;
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{Fuse, FutureExt};
 use futures::stream::FuturesUnordered;
@@ -70,6 +71,7 @@ impl CopyEngine<'_> {
             is_cut_short: false,
             failed: None,
         };
+        let doubt = Doubt::default();
         let mut running = FuturesUnordered::new();
         let (mut admission, mut is_admitting) = (pin!(Fuse::terminated()), false);
         loop {
@@ -89,6 +91,7 @@ impl CopyEngine<'_> {
             let has_room = running.len() < self.pace.terms().slots;
             if may_begin
                 && has_room
+                && !doubt.is_there()
                 && !is_admitting
                 && let Some(request) = run.schedule.next()
             {
@@ -103,7 +106,7 @@ impl CopyEngine<'_> {
                 (request, permit) = &mut admission, if is_admitting => {
                     is_admitting = false;
                     run.begun += 1;
-                    running.push(self.perform(request, permit, run.budget));
+                    running.push(self.perform(request, permit, run.budget, &doubt));
                 },
                 task = tasks.next(), if !tasks.is_done() && may_begin && run.may_read() => {
                     if let Some(task) = task {
@@ -154,6 +157,28 @@ impl CopyEngine<'_> {
         let now = self.progress.snapshot();
         let left = now.files_total.saturating_sub(now.files_done);
         budget.spent(&format!("{} of {} files are copied, {left} are left", now.files_done, now.files_total))
+    }
+}
+
+/// Whether what is asked for works at all. As long as nothing has, and a try has failed, the next tries of what has begun
+/// are to tell: what cannot work is not tried for every blob.
+#[derive(Debug, Default)]
+struct Doubt {
+    has_failed: AtomicBool,
+    has_worked: AtomicBool,
+}
+
+impl Doubt {
+    fn is_there(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed) && !self.has_worked.load(Ordering::Relaxed)
+    }
+
+    fn failed(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+    }
+
+    fn worked(&self) {
+        self.has_worked.store(true, Ordering::Relaxed);
     }
 }
 

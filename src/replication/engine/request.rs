@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use tokio::time::sleep;
 
-use super::CopyEngine;
 use super::block_ids::BlockPlan;
 use super::limiter::Permit;
 use super::operation::SizeClass;
 use super::retry::Tries;
 use super::schedule::Request;
+use super::{CopyEngine, Doubt};
 use crate::blob_store::{CopyOptions, StagedBlock, Whole};
 use crate::failure::Failure;
 use crate::replication::budget::Budget;
@@ -33,6 +33,7 @@ impl CopyEngine<'_> {
         request: Request,
         permit: Permit,
         budget: Budget,
+        doubt: &Doubt,
     ) -> (Request, Result<Outcome, Failure>) {
         let mut tries = Tries::new(self.tries, budget.ends());
         let (mut permit, mut taken) = (Some(permit), self.pace.state().successes);
@@ -45,6 +46,7 @@ impl CopyEngine<'_> {
             self.pace.show();
             let failure = match self.make(&request, budget).await {
                 Ok(outcome) => {
+                    doubt.worked();
                     match request {
                         Request::Whole(_) | Request::Stage(..) => {
                             permit.done(SizeClass::of(request.bytes()), begun.elapsed());
@@ -64,6 +66,7 @@ impl CopyEngine<'_> {
             } else {
                 metrics.request(request.operation(), CopyResult::Failed);
                 permit.failed();
+                doubt.failed();
             }
             self.pace.show();
             let before = std::mem::replace(&mut taken, self.pace.state().successes);
