@@ -10,7 +10,7 @@ use super::Container;
 use super::classify::Refusal;
 use super::sas::Grant;
 use crate::failure::Failure;
-use crate::model::{Blob, METADATA_SOURCE_ETAG};
+use crate::model::{Blob, CopiedFrom, METADATA_SOURCE_ETAG};
 
 /// A copy that is silent for longer than this and its bytes at the slowest rate is not waited for.
 const LEAST_PATIENCE: Duration = Duration::from_secs(20);
@@ -57,8 +57,8 @@ pub(super) struct CopyState {
     pub(super) progress: Option<String>,
     /// The address it is copied from.
     pub(super) source: Option<String>,
-    /// The source's version that one of our copies names in its metadata.
-    pub(super) source_etag: Option<String>,
+    /// What one of our copies names as its source in its metadata.
+    pub(super) copied_from: Option<CopiedFrom>,
 }
 
 impl CopyState {
@@ -87,7 +87,7 @@ impl BlobCopy<'_> {
                 description: found.copy_status_description()?,
                 progress: found.copy_progress()?,
                 source: found.copy_source()?,
-                source_etag: found.metadata()?.remove(METADATA_SOURCE_ETAG),
+                copied_from: found.metadata()?.remove(METADATA_SOURCE_ETAG).as_deref().map(CopiedFrom::parse),
             })
         };
         match look.await.map_err(|error: azure_core::Error| Refusal::from(error)) {
@@ -105,9 +105,10 @@ impl BlobCopy<'_> {
         Ok(self.source.url(Grant::Read(&self.blob.name))?.into())
     }
 
-    /// Any metadata in a request replaces all of the source's, so all of it is sent, and the source's version with it.
+    /// Any metadata in a request replaces all of the source's, so all of it is sent, and the source with it.
     pub(super) fn metadata(&self) -> HashMap<String, String> {
-        let ours = (METADATA_SOURCE_ETAG.to_owned(), self.blob.etag.clone());
+        let from = CopiedFrom { etag: self.blob.etag.clone(), site: Some(self.source.account.site.clone()) };
+        let ours = (METADATA_SOURCE_ETAG.to_owned(), from.to_string());
         self.blob.metadata.clone().into_iter().chain([ours]).collect()
     }
 

@@ -13,10 +13,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::classify::Refusal;
 use super::sas::{Grant, Signer};
-use super::{Account, retry};
-use crate::failure::Failure;
+use super::Account;
+use super::page::MOST_BLOBS;
 use crate::settings::Secret;
 
 /// What stays as it is in the path of a blob's URL: RFC 3986's unreserved characters and the slash.
@@ -29,6 +28,8 @@ pub struct Container {
     /// The account's address, without a slash at the end.
     pub(super) endpoint: Arc<str>,
     pub(super) name: Arc<str>,
+    /// Only blobs whose names begin with it are listed.
+    pub(super) prefix: Option<Arc<str>>,
     pub(super) access: Access,
 }
 
@@ -54,9 +55,31 @@ impl Container {
         &self.name
     }
 
+    /// The account's address, without a slash at the end.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Lists with fewer blobs per page than the service's 5000.
+    #[must_use]
+    pub fn with_page_size(mut self, blobs: u16) -> Self {
+        self.account.page_size = blobs.clamp(1, MOST_BLOBS);
+        self
+    }
+
+    /// Only what is in one of its folders: a prefix of names that ends with a slash.
+    #[must_use]
+    pub fn within(self, folder: Option<&str>) -> Self {
+        Self { prefix: folder.map(Into::into), ..self }
+    }
+
     /// The signed URL of what `grant` is about. The name is percent-encoded exactly once.
     pub(super) fn url(&self, grant: Grant<'_>) -> azure_core::Result<Url> {
-        let mut path = utf8_percent_encode(&self.name, KEPT).to_string();
+        let mut path = match grant {
+            Grant::LookAtService => String::new(),
+            _ => utf8_percent_encode(&self.name, KEPT).to_string(),
+        };
         if let Some(name) = grant.blob() {
             path = format!("{path}/{}", utf8_percent_encode(name, KEPT));
         }
@@ -65,24 +88,6 @@ impl Container {
             Access::Sas(query) => query.expose(),
         };
         Ok(Url::parse(&format!("{}/{path}?{query}", self.endpoint))?)
-    }
-
-    /// Makes the container where it is missing, without public access (Create Container, Azure Blob REST). Tries a few times.
-    ///
-    /// # Errors
-    /// Transient when the service is busy or out of reach, or the container is just being deleted; permanent
-    /// `storage-denied`.
-    pub async fn ensure(&self) -> Result<(), Failure> {
-        retry::run(self.account.transport.tries(), async || {
-            let made = async { self.client(Grant::Create)?.create(None).await };
-            match made.await.map_err(Refusal::from) {
-                Err(refusal) if !refusal.has_code("ContainerAlreadyExists") => {
-                    Err(refusal.failure(&format!("making container '{}'", self.name)).at_site(&self.account.site))
-                }
-                _ => Ok(()),
-            }
-        })
-        .await
     }
 
     pub(super) fn client(&self, grant: Grant<'_>) -> azure_core::Result<BlobContainerClient> {

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 
 use super::listing::copy_status;
-use crate::model::{Blob, BlobKind, BlobProperties, CopyStatus, METADATA_SOURCE_ETAG};
+use crate::model::{Blob, BlobKind, BlobProperties, CopiedFrom, CopyStatus, METADATA_SOURCE_ETAG};
 
 /// An element that says something about a blob which we keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Draft {
     content_md5: Option<[u8; 16]>,
     properties: BlobProperties,
     metadata: BTreeMap<String, String>,
-    source_etag: Option<String>,
+    copied_from: Option<CopiedFrom>,
     copy_status: Option<CopyStatus>,
 }
 
@@ -113,7 +113,7 @@ impl Draft {
     /// Takes one pair of metadata, the owner's or ours. Its key is in lower case: the service keeps one, whatever its case.
     pub fn set_metadata(&mut self, key: String, value: &str) {
         if key == METADATA_SOURCE_ETAG {
-            self.source_etag = Some(value.to_owned());
+            self.copied_from = Some(CopiedFrom::parse(value));
         } else {
             self.metadata.insert(key, value.to_owned());
         }
@@ -142,7 +142,7 @@ impl Draft {
             content_md5: self.content_md5,
             properties,
             metadata: self.metadata,
-            source_etag: self.source_etag,
+            copied_from: self.copied_from,
             copy_status: self.copy_status,
         })
     }

@@ -143,7 +143,7 @@ impl Marker {
     }
 
     async fn make_container(&self) -> Result<(), Failure> {
-        let made = async { self.container.client(Grant::Create)?.create(None).await };
+        let made = async { self.container.client(Grant::CreateContainer)?.create(None).await };
         match made.await.map_err(Refusal::from) {
             Err(refusal) if !refusal.has_code("ContainerAlreadyExists") => {
                 Err(self.failure(&refusal, "making room for"))

@@ -152,6 +152,9 @@ impl Container {
         let mut url = self.url(Grant::List)?;
         let mut query = url.query_builder();
         query.set_pair("restype", "container").set_pair("comp", "list").set_pair("include", "copy,metadata");
+        if let Some(prefix) = &self.prefix {
+            query.set_pair("prefix", prefix.to_string());
+        }
         if let Some(marker) = marker {
             query.set_pair("marker", marker);
         }

@@ -1,10 +1,12 @@
 //! Storage accounts: listing containers and copying blobs on the server side. The only room that names Azure's blob SDK.
 
+mod access;
 mod blob_copy;
 mod blocks;
 mod classify;
 mod container;
 mod copy;
+mod cors;
 mod draft;
 mod lease;
 mod listing;
@@ -123,6 +125,7 @@ impl BlobAccount {
             account: self.account.clone(),
             endpoint: Arc::clone(&self.endpoint),
             name: name.into(),
+            prefix: None,
             access: Access::Key(Arc::clone(&self.signer)),
         }
     }

@@ -33,15 +33,19 @@ pub enum Grant<'a> {
     Write(&'a str),
     /// Delete the blob of this name.
     Delete(&'a str),
-    /// Make the container itself; only a SAS of the account can grant that.
-    Create,
+    /// Make the container itself; only a SAS of the account can grant this and what follows.
+    CreateContainer,
+    /// Read the container's own properties.
+    LookAtContainer,
+    /// Read the account's own properties.
+    LookAtService,
 }
 
 impl<'a> Grant<'a> {
     /// The blob's name where it is about one blob.
     pub fn blob(self) -> Option<&'a str> {
         match self {
-            Self::List | Self::Create => None,
+            Self::List | Self::CreateContainer | Self::LookAtContainer | Self::LookAtService => None,
             Self::Read(name) | Self::Write(name) | Self::Delete(name) => Some(name),
         }
     }
@@ -49,10 +53,19 @@ impl<'a> Grant<'a> {
     fn permissions(self) -> &'static str {
         match self {
             Self::List => "l",
-            Self::Read(..) => "r",
+            Self::Read(..) | Self::LookAtContainer | Self::LookAtService => "r",
             Self::Write(..) => "w",
             Self::Delete(..) => "d",
-            Self::Create => "c",
+            Self::CreateContainer => "c",
+        }
+    }
+
+    /// The kind of resource that a SAS of the account must be for: a container, or the service itself.
+    fn account_resource(self) -> Option<&'static str> {
+        match self {
+            Self::CreateContainer | Self::LookAtContainer => Some("c"),
+            Self::LookAtService => Some("s"),
+            Self::List | Self::Read(..) | Self::Write(..) | Self::Delete(..) => None,
         }
     }
 }
@@ -82,14 +95,17 @@ impl Signer {
         let (start, expiry) = (utc_seconds(now - START_AGO), utc_seconds(now + self.validity));
         let (account, protocol) = (&self.account, self.protocol);
         let path = |rest: &str| format!("/blob/{account}/{container}{rest}");
-        let (kind, text) = match grant.blob() {
+        let (kind, text) = match grant.account_resource() {
             // name, sp, ss, srt, st, se, sip, spr, sv, ses ("Create an account SAS")
-            None if matches!(grant, Grant::Create) => (
-                vec![("ss", "b"), ("srt", "c")],
-                format!("{account}\n{permissions}\nb\nc\n{start}\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"),
+            Some(resource) => (
+                vec![("ss", "b"), ("srt", resource)],
+                format!(
+                    "{account}\n{permissions}\nb\n{resource}\n{start}\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"
+                ),
             ),
             // sp, st, se, resource, si, sip, spr, sv, sr, snapshot, ses, rscc, rscd, rsce, rscl, rsct
-            blob => {
+            None => {
+                let blob = grant.blob();
                 let (kind, path) = blob.map_or_else(|| ("c", path("")), |name| ("b", path(&format!("/{name}"))));
                 let text = format!(
                     "{permissions}\n{start}\n{expiry}\n{path}\n\n\n{protocol}\n{SAS_VERSION}\n{kind}\n\n\n\n\n\n\n"
@@ -138,7 +154,7 @@ mod tests {
             "sv=2020-12-06&sr=c&sp=l&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&sig=hDH9kxCTxnfbKDh%2B9mEBONq7foaxuBQwAqLSzMEuqlo%3D"
         );
         assert_eq!(
-            signer(true).sign("state", Grant::Create, now),
+            signer(true).sign("state", Grant::CreateContainer, now),
             "sv=2020-12-06&ss=b&srt=c&sp=c&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&spr=https&sig=bqu8stl3C0OV6nn87OxAvh6%2BPIvoSjw%2Bh%2FK1FEBlAd8%3D"
         );
     }

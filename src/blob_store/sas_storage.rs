@@ -65,7 +65,7 @@ impl SasStorage {
             Failure::permanent("sas-refused-by-us", message).with_hint(hint).at_site(&self.account.site)
         })?;
         let (account, access) = (self.account.clone(), Access::Sas(Secret::new(query)));
-        Ok(Container { account, endpoint, name: name.into(), access })
+        Ok(Container { account, endpoint, name: name.into(), prefix: None, access })
     }
 
     fn endpoint(&self, name: &str, address: &str) -> Result<Arc<str>, Problem> {

@@ -1,8 +1,11 @@
 //! `check`: says for the broker and every site what can be reached, and what cannot and why. Changes nothing.
 
+use url::Url;
+
 use super::Exit;
 use crate::failure::Failure;
 use crate::http::{Method, Request};
+use crate::media_service::ams_v2::AmsV2;
 use crate::rabbitmq;
 use crate::replication::{AllSites, Site, SiteStorage};
 use crate::settings::Settings;
@@ -20,6 +23,7 @@ pub async fn check(settings: &Settings) -> Exit {
     for site in sites.iter() {
         good &= check_site(site).await;
     }
+    good &= check_cors(&sites).await;
     if sites.iter().next().is_none() {
         say!("no sites are set: add [sites.<name>], as config/default.toml shows");
         good = false;
@@ -65,35 +69,86 @@ async fn check_broker(settings: &Settings) -> bool {
 
 async fn check_site(site: &Site) -> bool {
     let name = site.name.as_str();
-    let identity = site.media.verify_identity().await;
+    let mut good = match &site.media {
+        Some(media) => check_media(site, media).await,
+        None => say(name, "streaming", check_files(site).await.map_err(|failure| explain(&failure))),
+    };
+    let storage = match &site.storage {
+        SiteStorage::Key(account) => account.verify_reachable().await.map(|()| "reached, key accepted"),
+        SiteStorage::Sas(_) => Ok("not looked at: it is reached through SAS locators, which only a job makes"),
+    };
+    good &= say(name, "storage", storage.map(str::to_owned).map_err(|failure| explain(&failure)));
+    good
+}
+
+async fn check_media(site: &Site, media: &AmsV2) -> bool {
+    let name = site.name.as_str();
+    let identity = media.verify_identity().await;
     let identified = identity.is_ok();
     let identity = identity.map(|identity| format!("cloud {}, {identity}", site.cloud.name()));
     let mut good = say(name, "identity", identity.map_err(|failure| explain(&failure)));
     let mut reached = false;
     if identified {
-        let media = site.media.verify_reachable().await;
+        let media = media.verify_reachable().await;
         reached = media.is_ok();
         good &= say(name, "media service", media.map_err(|failure| explain(&failure)));
     }
     if reached {
-        good &= say(name, "streaming", check_streaming(site).await.map_err(|failure| explain(&failure)));
+        good &= say(name, "streaming", check_streaming(site, media).await.map_err(|failure| explain(&failure)));
     }
-    let storage = match &site.storage {
-        SiteStorage::Key(account) => account.verify_reachable().await.map(|()| "reached, key accepted"),
-        SiteStorage::Sas(_) => Ok("not looked at: it is reached through SAS locators, which only a job makes"),
-    };
-    good & say(name, "storage", storage.map(str::to_owned).map_err(|failure| explain(&failure)))
+    good
 }
 
-/// The endpoint must run, and its host must answer; any status will do, as nothing is asked for.
-async fn check_streaming(site: &Site) -> Result<String, Failure> {
-    let endpoint = site.media.verify_streaming_endpoint(None).await?;
+/// The endpoint must run, and its host must answer.
+async fn check_streaming(site: &Site, media: &AmsV2) -> Result<String, Failure> {
+    let endpoint = media.verify_streaming_endpoint(None).await?;
     let unusable =
         || Failure::permanent("streaming-host", format!("host name '{}' cannot be used", endpoint.host_name));
     let base = site.streaming_base(&format!("http://{}/", endpoint.host_name)).ok_or_else(unusable)?;
+    answer(site, base).await.map(|base| format!("running, answers at {base}"))
+}
+
+/// What serves files straight from storage has no state of its own.
+async fn check_files(site: &Site) -> Result<String, Failure> {
+    let missing = || Failure::permanent("streaming-url", "streaming_url is not set").at_site(&site.name);
+    let base = site.streaming_url.clone().ok_or_else(missing)?;
+    answer(site, base).await.map(|base| format!("answers at {base}"))
+}
+
+/// Any status will do, as nothing is asked for.
+async fn answer(site: &Site, base: Url) -> Result<Url, Failure> {
     let answer = site.player.send(Request::new(Method::GET, base.clone())).await;
-    answer.map_err(|error| error.into_failure(&site.name))?;
-    Ok(format!("running, answers at {base}"))
+    answer.map_err(|error| error.into_failure(&site.name)).map(|_| base)
+}
+
+/// Browsers play from both sites of a route only where both storage accounts let the same pages read.
+async fn check_cors(sites: &AllSites) -> bool {
+    let mut good = true;
+    for route in sites.routes() {
+        for replica in &route.replicas {
+            let (Ok(ours), Ok(theirs)) = (sites.site(&route.source), sites.site(replica)) else { continue };
+            if ours.media.is_some() {
+                continue;
+            }
+            let (SiteStorage::Key(from), SiteStorage::Key(to)) = (&ours.storage, &theirs.storage) else { continue };
+            let told = match futures::future::try_join(from.cors_rules(), to.cors_rules()).await {
+                Ok((ours, theirs)) if ours == theirs => Ok(format!("same CORS rules ({})", ours.len())),
+                Ok((ours, theirs)) => Err(format!(
+                    "CORS rules differ: browsers may not play from both; at {}: {}; at {replica}: {}",
+                    route.source,
+                    shown(&ours),
+                    shown(&theirs)
+                )),
+                Err(failure) => Err(explain(&failure)),
+            };
+            good &= say(&format!("{}>{replica}", route.source), "cors", told);
+        }
+    }
+    good
+}
+
+fn shown(rules: &[String]) -> String {
+    if rules.is_empty() { "none".to_owned() } else { rules.join(" | ") }
 }
 
 fn explain(failure: &Failure) -> String {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::message::{OutgoingEvent, Parsed};
 use super::{derived_id, times};
 use crate::failure::Failure;
-use crate::model::{AssetRef, Expected, ReplicationJob, ReplicationRequest, SiteName};
+use crate::model::{AssetRef, Expected, Location, ReplicationJob, ReplicationRequest, SiteName};
 
 /// The type of event that we consume; the major version is its last word.
 pub const FINISHED: &str = "media.encoding.finished.v1";
@@ -107,7 +107,10 @@ fn parse_asset(asset: Option<AssetData>) -> Result<AssetRef, Failure> {
         given.push(AssetRef::Name(name));
     }
     if let Some(LocationData { container, prefix }) = asset.location {
-        given.push(AssetRef::Location { container, prefix });
+        let location = Location::new(&container, prefix.as_deref()).map_err(|(member, problem)| {
+            Failure::invalid("wrong-location", format!("`asset.location.{member}` {problem}"))
+        })?;
+        given.push(AssetRef::Location(location));
     }
     if let Some(JobData { id }) = asset.job {
         given.push(AssetRef::EncodingJob(parse_id("asset.job.id", "nb:jid:UUID:", &id)?));
@@ -149,7 +152,7 @@ pub fn encode_job(job: &ReplicationJob) -> OutgoingEvent {
     let source = format!("/stream-replicator/{}", job.source);
     let mut data = json!({
         "site": job.source.as_str(),
-        "asset": { "id": job.asset_id },
+        "asset": asset_data(&job.asset_id),
         "replica": job.replica.as_str(),
         "correlation": job.correlation,
     });
@@ -178,6 +181,19 @@ pub fn encode_job(job: &ReplicationJob) -> OutgoingEvent {
         routing_key: String::new(),
         traceparent: job.traceparent.clone(),
         body: body.to_string().into_bytes(),
+    }
+}
+
+/// An asset in the form in which messages name it.
+pub fn asset_data(id: &str) -> Value {
+    Location::parse(id).map_or_else(|| json!({ "id": id }), |location| json!({ "location": location_data(&location) }))
+}
+
+/// A location as messages have it.
+pub fn location_data(location: &Location) -> Value {
+    match location.prefix() {
+        Some(prefix) => json!({ "container": location.container(), "prefix": prefix }),
+        None => json!({ "container": location.container() }),
     }
 }
 

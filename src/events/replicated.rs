@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::message::OutgoingEvent;
 use super::{derived_id, times};
-use crate::model::{PublishedSite, Replicated, StreamingUrl, Timing};
+use super::finished::location_data;
+use crate::model::{ManifestProof, Protection, PublishedSite, Replicated, StreamingUrl, Timing, Verification};
 
 const REPLICATED: &str = "media.asset.replicated.v1";
 /// How often a CDN may probe, in seconds; the smallest interval that Azure Front Door and Traffic Manager share is 10.
@@ -18,7 +19,7 @@ const MANIFEST_MAX_AGE_SECONDS: u32 = 5;
 #[must_use]
 pub fn encode_replicated(replicated: &Replicated, probe_path: &str, now: OffsetDateTime) -> OutgoingEvent {
     let (source, replica) = (&replicated.source, &replicated.replica);
-    let locator = replicated.locator_id.to_string();
+    let locator = replicated.locator_id.map(|locator| locator.to_string()).unwrap_or_default();
     let facts =
         [&replicated.asset_id, source.name.as_str(), replica.name.as_str(), &locator, &replicated.content.digest];
     let id = derived_id(&facts).to_string();
@@ -35,7 +36,7 @@ pub fn encode_replicated(replicated: &Replicated, probe_path: &str, now: OffsetD
     if let Some(traceparent) = &replicated.traceparent {
         event["traceparent"] = traceparent.as_str().into();
     }
-    event["data"] = data(replicated, &locator, probe_path, now);
+    event["data"] = data(replicated, probe_path, now);
     OutgoingEvent {
         id,
         source: event_source,
@@ -47,12 +48,12 @@ pub fn encode_replicated(replicated: &Replicated, probe_path: &str, now: OffsetD
     }
 }
 
-fn data(replicated: &Replicated, locator: &str, probe_path: &str, now: OffsetDateTime) -> Value {
+fn data(replicated: &Replicated, probe_path: &str, now: OffsetDateTime) -> Value {
     let content = &replicated.content;
     let copy = &replicated.copy;
     json!({
-        "asset": { "id": replicated.asset_id, "name": replicated.asset_name, "replicaId": replicated.replica_asset_id },
-        "locatorId": locator,
+        "asset": asset(replicated),
+        "locatorId": replicated.locator_id.map(|locator| locator.to_string()),
         "relativePath": replicated.urls.urls.first().map(|url| &url.path),
         "pathPrefix": replicated.urls.path_prefix,
         "sites": [site(&replicated.source, "source", 1), site(&replicated.replica, "replica", 2)],
@@ -61,22 +62,14 @@ fn data(replicated: &Replicated, locator: &str, probe_path: &str, now: OffsetDat
             "path": probe_path, "method": "GET", "expectedStatus": 200, "intervalSeconds": PROBE_INTERVAL_SECONDS,
         },
         "cache": { "segmentsImmutable": true, "manifestMaxAgeSeconds": MANIFEST_MAX_AGE_SECONDS, "purge": [] },
-        "protection": { "kind": "clear", "keyIds": [], "licenseHosts": [] },
+        "protection": protection(&replicated.protection),
         "content": {
             "files": content.files, "bytes": content.bytes, "digest": content.digest,
             "generation": content.generation.map(times::format),
         },
-        "verification": {
-            "level": "manifest",
-      "bytes": "sample",
-            "bytes": replicated.compared_bytes.name(),
-            "at": times::format(replicated.timing.verified_at),
-            "manifests": replicated.manifests.iter().map(|proof| json!({
-                "site": proof.site.as_str(), "protocol": proof.protocol.name(), "status": proof.status, "sha256": proof.sha256,
-            })).collect::<Vec<_>>(),
-        },
+        "verification": verification(&replicated.verification, replicated.timing.verified_at),
         "validity": {
-            "from": replicated.valid_from.map(times::format), "until": times::format(replicated.valid_until),
+            "from": replicated.valid_from.map(times::format), "until": replicated.valid_until.map(times::format),
         },
         "copy": {
             "copiedFiles": copy.copied_files, "skippedFiles": copy.skipped_files, "copiedBytes": copy.copied_bytes,
@@ -85,6 +78,38 @@ fn data(replicated: &Replicated, locator: &str, probe_path: &str, now: OffsetDat
         "timing": timing(&replicated.timing, now),
         "attempts": replicated.attempts,
         "correlation": replicated.correlation,
+    })
+}
+
+fn asset(replicated: &Replicated) -> Value {
+    let (id, name, replica_id) = (&replicated.asset_id, &replicated.asset_name, &replicated.replica_asset_id);
+    let mut asset = json!({ "id": id, "name": name, "replicaId": replica_id });
+    if let Some(location) = &replicated.location {
+        asset["location"] = location_data(location);
+    }
+    asset
+}
+
+fn protection(protection: &Protection) -> Value {
+    let kind = if protection.key_ids.is_empty() { "clear" } else { "encrypted" };
+    json!({ "kind": kind, "keyIds": protection.key_ids, "licenseHosts": protection.license_hosts })
+}
+
+fn verification(verification: &Verification, at: OffsetDateTime) -> Value {
+    let proof = |proof: &ManifestProof| {
+        json!({
+            "site": proof.site.as_str(), "protocol": proof.protocol.name(), "status": proof.status, "sha256": proof.sha256,
+        })
+    };
+    json!({
+        "level": verification.level(),
+        "bytes": verification.bytes.name(),
+        "segments": verification.segments.name(),
+        "checked": verification.checked,
+        "sameCors": verification.same_cors,
+        "sameStorageCors": verification.same_storage_cors,
+        "at": times::format(at),
+        "manifests": verification.manifests.iter().map(proof).collect::<Vec<_>>(),
     })
 }
 
@@ -150,15 +175,22 @@ mod tests {
             asset_id: "nb:cid:UUID:6f1c".into(),
             asset_name: "movie".into(),
             replica_asset_id: "nb:cid:UUID:77f2".into(),
-            locator_id,
+            location: None,
+            locator_id: Some(locator_id),
             source,
             replica,
             urls,
             content: Content { files: 12, bytes: 48_211_034, digest: "ab".into(), generation: None },
-            compared_bytes: ComparedBytes::Sample,
-            manifests: vec![proof],
+            protection: Protection::default(),
+            verification: Verification {
+                manifests: vec![proof],
+                bytes: ComparedBytes::Sample,
+                checked: 9,
+                same_cors: Some(true),
+                ..Verification::default()
+            },
             valid_from: Some(at("2026-11-20T10:00:00Z")),
-            valid_until: at("2027-01-19T00:00:00Z"),
+            valid_until: Some(at("2027-01-19T00:00:00Z")),
             copy: CopyCount {
                 copied_files: 12,
                 skipped_files: 0,
@@ -283,8 +315,12 @@ mod tests {
       "generation": null
     },
     "verification": {
-      "level": "manifest",
+      "level": "playback",
       "bytes": "sample",
+      "segments": "sample",
+      "checked": 9,
+      "sameCors": true,
+      "sameStorageCors": null,
       "at": "2026-11-20T10:15:36.000Z",
       "manifests": [
         {

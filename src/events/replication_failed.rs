@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::finished::location_data;
 use super::message::OutgoingEvent;
 use super::{derived_id, times};
 use crate::model::{AssetRef, ReplicationRequest, SiteName};
@@ -102,12 +103,7 @@ fn asset(asset: &AssetRef) -> (Value, String) {
     match asset {
         AssetRef::Id(id) => (json!({ "id": id }), id.clone()),
         AssetRef::Name(name) => (json!({ "name": name }), name.clone()),
-        AssetRef::Location { container, prefix: None } => {
-            (json!({ "location": { "container": container } }), container.clone())
-        }
-        AssetRef::Location { container, prefix: Some(prefix) } => {
-            (json!({ "location": { "container": container, "prefix": prefix } }), format!("{container}/{prefix}"))
-        }
+        AssetRef::Location(location) => (json!({ "location": location_data(location) }), location.to_string()),
         AssetRef::EncodingJob(id) => (json!({ "job": { "id": id } }), id.clone()),
     }
 }
@@ -123,6 +119,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::Location;
 
     fn request(asset: AssetRef) -> ReplicationRequest {
         ReplicationRequest {
@@ -188,9 +185,9 @@ mod tests {
             ),
             (AssetRef::Name("movie".into()), json!({ "name": "movie" }), "movie"),
             (
-                AssetRef::Location { container: "c".into(), prefix: Some("p/".into()) },
-                json!({ "location": { "container": "c", "prefix": "p/" } }),
-                "c/p/",
+                AssetRef::Location(Location::new("con", Some("p/")).unwrap()),
+                json!({ "location": { "container": "con", "prefix": "p/" } }),
+                "con/p/",
             ),
         ] {
             let event = encode(&request(asset), &why(), 0);

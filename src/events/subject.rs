@@ -29,10 +29,7 @@ fn shown(asset: AssetRef) -> String {
     match asset {
         AssetRef::Id(id) | AssetRef::EncodingJob(id) => id,
         AssetRef::Name(name) => name,
-        AssetRef::Location { container, prefix } => match prefix {
-            Some(prefix) => format!("{container}/{prefix}"),
-            None => container,
-        },
+        AssetRef::Location(location) => location.to_string(),
     }
 }
 
@@ -49,8 +46,8 @@ mod tests {
         let job = "nb:jid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21";
         let found = subject(&format!(r#"{{"site":"west","asset":{{"job":{{"id":"{job}"}}}}}}"#), Some("m1"));
         assert_eq!(found, Subject { id: "m1".into(), asset: Some(job.into()), source: Some("west".into()) });
-        let found = subject(r#"{"asset":{"location":{"container":"c","prefix":"p/"}}}"#, Some("m1"));
-        assert_eq!(found.asset.as_deref(), Some("c/p/"));
+        let found = subject(r#"{"asset":{"location":{"container":"vod","prefix":"p/"}}}"#, Some("m1"));
+        assert_eq!(found.asset.as_deref(), Some("vod/p/"));
         for (body, id) in [("{", None), ("{", Some(""))] {
             let found = subject(body, id);
             assert_eq!((found.asset, found.source), (None, None));

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::SiteName;
+use super::{Location, SiteName};
 
 /// How a message names what was encoded. Contract: `events`, member `asset`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +12,7 @@ pub enum AssetRef {
     /// The asset's name (AMS v3 shape).
     Name(String),
     /// Packaged streams in blob storage.
-    Location {
-        /// The container.
-        container: String,
-        /// Only blobs under this prefix, when given.
-        prefix: Option<String>,
-    },
+    Location(Location),
     /// All outputs of one encoding job (AMS v2, `nb:jid:UUID:...`).
     EncodingJob(String),
 }

@@ -8,8 +8,40 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use time::OffsetDateTime;
 
-/// The one metadata key that we add at the replica: the source blob's ETag at the time of the copy.
+use super::SiteName;
+
+/// The one metadata key that we add at the replica: what the blob is a copy of, as [`CopiedFrom`] writes it.
 pub const METADATA_SOURCE_ETAG: &str = "stream_replicator_source_etag";
+
+/// What a blob of a replica is a copy of. Written as the ETag, a blank and the site: `"0x8DE2A" west`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedFrom {
+    /// The version of the source's blob at the time of the copy.
+    pub etag: String,
+    /// The site that it was copied from; not known of copies that older versions have made.
+    pub site: Option<SiteName>,
+}
+
+impl CopiedFrom {
+    /// Reads the value of our metadata key.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let site = text.rsplit_once(' ').and_then(|(etag, site)| Some((etag, site.parse().ok()?)));
+        match site {
+            Some((etag, site)) => Self { etag: etag.to_owned(), site: Some(site) },
+            None => Self { etag: text.to_owned(), site: None },
+        }
+    }
+}
+
+impl fmt::Display for CopiedFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.site {
+            Some(site) => write!(f, "{} {site}", self.etag),
+            None => f.write_str(&self.etag),
+        }
+    }
+}
 
 /// Azure's three kinds of blob; the media services stream only the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +52,17 @@ pub enum BlobKind {
     Page,
     /// Append blob.
     Append,
+}
+
+/// Who may read a container without a signature (Create Container, Azure Blob REST, `x-ms-blob-public-access`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublicAccess {
+    /// Nobody.
+    None,
+    /// Everybody its blobs, whose names must be known.
+    Blob,
+    /// Everybody its blobs, and their list.
+    Container,
 }
 
 /// The state of a server-side copy: Azure's four words (Copy Blob, `x-ms-copy-status`).
@@ -69,8 +112,8 @@ pub struct Blob {
     pub content_md5: Option<[u8; 16]>,
     /// The owner's metadata, keys in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// Of a copy: the version of its source, as our own key in the metadata tells it.
-    pub source_etag: Option<String>,
+    /// Of a copy: its source, as our own key in the metadata tells it.
+    pub copied_from: Option<CopiedFrom>,
     /// The state of the last copy onto this blob, if one was made.
     pub copy_status: Option<CopyStatus>,
 }
@@ -138,7 +181,7 @@ impl Blob {
     #[must_use]
     pub fn is_complete_in(&self, copy: &Self) -> bool {
         let same_md5 = self.content_md5.is_some();
-        let same_version = copy.source_etag.as_ref() == Some(&self.etag);
+        let same_version = copy.copied_from.as_ref().is_some_and(|source| source.etag == self.etag);
         (same_md5 || same_version) && self.difference(copy).is_none()
     }
 
@@ -162,7 +205,7 @@ impl Blob {
             properties: Arc::default(),
             content_md5: None,
             metadata: BTreeMap::new(),
-            source_etag: None,
+            copied_from: None,
             copy_status: None,
         }
     }
@@ -177,7 +220,7 @@ mod tests {
         let source = Blob::sample("a", 1);
         let mut copy = source.clone();
         assert!(!source.is_complete_in(&copy));
-        copy.source_etag = Some(source.etag.clone());
+        copy.copied_from = Some(CopiedFrom::parse("\"1\" west"));
         assert!(source.is_complete_in(&copy));
         copy.copy_status = Some(CopyStatus::Failed);
         assert!(!source.is_complete_in(&copy));

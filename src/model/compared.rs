@@ -1,4 +1,4 @@
-//! How far bytes of both sites are compared: what is asked for, and how far it has come.
+//! How far both sites are compared beyond their listings: what is asked for, and how far it has come.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,31 @@ pub enum ComparedBytes {
 }
 
 impl ComparedBytes {
+    /// Its name in settings and events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sample => "sample",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Of which segments both sites are asked how long they are, when streams are played to prove a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckedSegments {
+    /// None.
+    None,
+    /// The first, the middle and the last one of each rendition.
+    #[default]
+    Sample,
+    /// All.
+    All,
+}
+
+impl CheckedSegments {
     /// Its name in settings and events.
     #[must_use]
     pub fn name(self) -> &'static str {

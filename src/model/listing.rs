@@ -115,6 +115,7 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CopiedFrom;
 
     fn blob(name: &str, size_bytes: u64, md5: Option<u8>) -> Blob {
         let (etag, content_md5) = (format!("\"{name}-1\""), md5.map(|byte| [byte; 16]));
@@ -137,7 +138,7 @@ mod tests {
     fn a_copy_with_our_key_is_equal_and_every_other_change_is_named() {
         let source = [blob("a", 1, None), blob("b", 2, Some(1)), blob("c", 3, None), blob("d", 4, None)];
         let mut copies = source.to_vec();
-        copies[0].source_etag = Some("\"a-1\"".into());
+        copies[0].copied_from = Some(CopiedFrom::parse("\"a-1\" west"));
         assert_eq!(differences(&source, &copies), []);
 
         copies[0].metadata.insert("cms".into(), "1".into());

@@ -1,12 +1,12 @@
 //! The result of a job: a replica that was verified, with everything that the event about it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{Compared, ComparedBytes, LocatorId, Protocol, SiteName, StreamingUrls};
+use super::{CheckedSegments, Compared, ComparedBytes, Location, LocatorId, Protocol, SiteName, StreamingUrls};
 
 /// A verified replica. Contract: `events`, `media.asset.replicated.v1`.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +17,10 @@ pub struct Replicated {
     pub asset_name: String,
     /// The asset's id at the replica.
     pub replica_asset_id: String,
-    /// The streaming locator's id, equal on both sites.
-    pub locator_id: LocatorId,
+    /// Where its files are, of packaged streams that are served straight from storage.
+    pub location: Option<Location>,
+    /// The streaming locator's id, equal on both sites; none of packaged streams.
+    pub locator_id: Option<LocatorId>,
     /// The site it was encoded at.
     pub source: PublishedSite,
     /// The site it is now playable at too.
@@ -27,14 +29,14 @@ pub struct Replicated {
     pub urls: StreamingUrls,
     /// What was replicated.
     pub content: Content,
-    /// The manifests that were fetched to prove it.
-    pub manifests: Vec<ManifestProof>,
-    /// Which bytes of it were compared with the source's.
-    pub compared_bytes: ComparedBytes,
+    /// How its streams are protected.
+    pub protection: Protection,
+    /// How it was proven.
+    pub verification: Verification,
     /// From when the addresses answer; `None`: since the locator was made.
     pub valid_from: Option<OffsetDateTime>,
-    /// Until when the addresses answer.
-    pub valid_until: OffsetDateTime,
+    /// Until when the addresses answer; `None`: as long as the files are there.
+    pub valid_until: Option<OffsetDateTime>,
     /// How much of it had to be copied.
     pub copy: CopyCount,
     /// When each stage was reached.
@@ -71,6 +73,46 @@ pub struct Content {
     pub digest: String,
     /// The newest Last-Modified at the source; orders two versions of one asset.
     pub generation: Option<OffsetDateTime>,
+}
+
+/// How streams are protected: never a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Protection {
+    /// Ids of keys, or where there are none, of key systems.
+    pub key_ids: BTreeSet<String>,
+    /// Hosts that keys come from, which are not replicated.
+    pub license_hosts: BTreeSet<String>,
+}
+
+/// How a replica was proven to be one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verification {
+    /// The manifests that players begin with, as both sites served them.
+    pub manifests: Vec<ManifestProof>,
+    /// Which segments both sites were asked for.
+    pub segments: CheckedSegments,
+    /// How many playlists and segments both sites have answered with, besides those manifests.
+    pub checked: u64,
+    /// Which bytes were compared with the source's.
+    pub bytes: ComparedBytes,
+    /// Both endpoints tell browsers the same (CORS headers); `None`: not asked.
+    pub same_cors: Option<bool>,
+    /// Both storage accounts have the same CORS rules; `None`: not asked.
+    pub same_storage_cors: Option<bool>,
+}
+
+impl Verification {
+    /// The level that was reached. Contract: `events`, `verification.level`.
+    #[must_use]
+    pub fn level(&self) -> &'static str {
+        if self.checked > 0 { "playback" } else { "manifest" }
+    }
+
+    /// With what was found about rules for browsers: of the endpoints, of the storage accounts.
+    #[must_use]
+    pub fn with_cors(self, same_cors: Option<bool>, same_storage_cors: Option<bool>) -> Self {
+        Self { same_cors, same_storage_cors, ..self }
+    }
 }
 
 /// One manifest that a site's streaming endpoint served.

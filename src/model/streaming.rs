@@ -3,9 +3,9 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::LocatorId;
+use super::{Location, LocatorId};
 
-/// A streaming protocol that a packager offers from one server manifest (contract ams-v2, section 6).
+/// How players get a stream (contract ams-v2, section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// Smooth Streaming 2.2.
@@ -14,11 +14,13 @@ pub enum Protocol {
     Hls,
     /// MPEG-DASH, CSF profile.
     Dash,
+    /// A file that is played while it is loaded.
+    Progressive,
 }
 
 impl Protocol {
-    /// All protocols we announce, in the order of the event.
-    pub const ALL: [Self; 3] = [Self::Smooth, Self::Hls, Self::Dash];
+    /// All protocols that a packager offers, in the order of the event.
+    pub const PACKAGED: [Self; 3] = [Self::Smooth, Self::Hls, Self::Dash];
 
     /// The name used in events.
     #[must_use]
@@ -27,12 +29,13 @@ impl Protocol {
             Self::Smooth => "smooth",
             Self::Hls => "hls",
             Self::Dash => "dash",
+            Self::Progressive => "progressive",
         }
     }
 
     fn suffix(self) -> &'static str {
         match self {
-            Self::Smooth => "",
+            Self::Smooth | Self::Progressive => "",
             Self::Hls => "(format=m3u8-aapl)",
             Self::Dash => "(format=mpd-time-csf)",
         }
@@ -63,6 +66,22 @@ pub struct StreamingUrls {
 
 /// What stays literal in a path segment: RFC 3986 unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What stays literal in a path that a manifest names: also RFC 3986's sub-delimiters, `:` and `@`, as packagers' own
+/// addresses have parentheses.
+const PATH: &AsciiSet = &SEGMENT
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 impl StreamingUrls {
     /// Builds them from the two sites' base addresses (scheme, host, port, base path), one locator id and one manifest.
@@ -71,7 +90,7 @@ impl StreamingUrls {
     /// When a base address cannot carry a path (a `mailto:` for instance); settings are checked before.
     pub fn build(source: &Url, replica: &Url, locator: LocatorId, manifest: &str) -> Result<Self, url::ParseError> {
         let path_prefix = format!("/{locator}/");
-        let urls = Protocol::ALL
+        let urls = Protocol::PACKAGED
             .into_iter()
             .map(|protocol| {
                 let name = utf8_percent_encode(manifest, SEGMENT);
@@ -81,9 +100,45 @@ impl StreamingUrls {
             .collect::<Result<_, url::ParseError>>()?;
         Ok(Self { path_prefix, urls })
     }
+
+    /// Those of files that are served straight from their container, the first one being the one to be played.
+    ///
+    /// # Errors
+    /// As [`StreamingUrls::build`].
+    pub fn of_files(
+        source: &Url,
+        replica: &Url,
+        location: &Location,
+        files: &[(Protocol, String)],
+    ) -> Result<Self, url::ParseError> {
+        let path_of = |name: &str| format!("/{}/{}", location.container(), encode(name));
+        let urls = files
+            .iter()
+            .map(|(protocol, name)| {
+                let path = path_of(name);
+                Ok(StreamingUrl {
+                    protocol: *protocol,
+                    source: join(source, &path)?,
+                    replica: join(replica, &path)?,
+                    path,
+                })
+            })
+            .collect::<Result<_, url::ParseError>>()?;
+        Ok(Self { path_prefix: path_of(location.prefix().unwrap_or_default()), urls })
+    }
 }
 
-fn join(base: &Url, path: &str) -> Result<Url, url::ParseError> {
+/// A path, with or without its first slash, as it is written in an address: each of its segments on its own.
+#[must_use]
+pub fn encode(path: &str) -> String {
+    path.split('/').map(|segment| utf8_percent_encode(segment, PATH).to_string()).collect::<Vec<_>>().join("/")
+}
+
+/// The address of a path, which begins with a slash, at a site.
+///
+/// # Errors
+/// When `base` cannot carry a path.
+pub fn join(base: &Url, path: &str) -> Result<Url, url::ParseError> {
     Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
 }
 

@@ -3,6 +3,7 @@
 
 use super::budget::Budget;
 use super::copy::copy_containers;
+use super::engine::plan::ByName;
 use super::join::{Join, Kept, Reading};
 use super::progress::Progress;
 use super::sites::{SiteStorage, Sites};
@@ -41,7 +42,7 @@ pub async fn copy_container(
             equal
         }
         None => {
-            copy_containers(from.clone(), to.clone(), kept.join(&from, &to), sites, budget, progress).await?;
+            copy_containers(from.clone(), to.clone(), kept.join(&from, &to), &ByName, sites, budget, progress).await?;
             Comparison::default().read(both()).await?.verified(&before, sites)?
         }
     };

@@ -1,10 +1,10 @@
-//! Copies what is missing: media first, manifests last.
+//! Copies what is missing: media first, then the playlists that name them, then what players begin with.
 
 use futures::stream;
 
 use super::budget::Budget;
 use super::engine::CopyEngine;
-use super::engine::plan::{self, Manifests};
+use super::engine::plan::{self, ByName, Manifests, Order, Turn};
 use super::join::{Join, Reading};
 use super::progress::Progress;
 use super::report::tell_while;
@@ -38,7 +38,7 @@ pub async fn copy_blobs(
         Some(known) => known.join(&from, &to),
         None => Join::new(Reading::of(&from), Reading::of(&to)),
     };
-    copy_containers(from, to, known, sites, budget, progress).await
+    copy_containers(from, to, known, &ByName, sites, budget, progress).await
 }
 
 /// Copies what is missing from one container to another, as `known` tells of both.
@@ -46,25 +46,37 @@ pub async fn copy_containers(
     from: Container,
     to: Container,
     known: Join,
+    order: &dyn Order,
     sites: &Sites,
     budget: Budget,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let engine = CopyEngine { from, to, pace: &sites.pace, tries: sites.copy_tries, budget, progress };
 
-    tell_while(progress, &sites.pace, copy_in_order(&engine, known, sites)).await
+    tell_while(progress, &sites.pace, copy_in_order(&engine, known, order, sites)).await
 }
 
 /// Manifests last, so that no player ever sees one whose media are missing or wrong.
-async fn copy_in_order(engine: &CopyEngine<'_>, known: Join, sites: &Sites) -> Result<(), Failure> {
+async fn copy_in_order(
+    engine: &CopyEngine<'_>,
+    known: Join,
+    order: &dyn Order,
+    sites: &Sites,
+) -> Result<(), Failure> {
     let mut later = Manifests::default();
-    engine.copy_all(plan::media(known, &mut later, engine.progress)).await?;
-    if !later.tasks.is_empty() {
-        verify_media(&engine.from, &engine.to, sites).await?;
+    engine.copy_all(plan::media(known, order, &mut later, engine.progress)).await?;
+    if later.tasks.is_empty() {
+        return Ok(());
     }
-    if later.are_more {
-        let join = Join::new(Reading::of(&engine.from), Reading::of(&engine.to));
-        return engine.copy_all(plan::manifests(join)).await;
+    verify_media(&engine.from, &engine.to, order, sites).await?;
+    for turn in [Turn::Playlist, Turn::Master] {
+        if later.are_more {
+            let join = Join::new(Reading::of(&engine.from), Reading::of(&engine.to));
+            engine.copy_all(plan::manifests(join, order, turn)).await?;
+        } else {
+            let of_turn = later.tasks.extract_if(.., |task| order.turn(&task.blob.name) == turn);
+            engine.copy_all(stream::iter(of_turn.map(Ok))).await?;
+        }
     }
-    engine.copy_all(stream::iter(later.tasks.into_iter().map(Ok))).await
+    Ok(())
 }

@@ -47,7 +47,7 @@ pub async fn register_files(
     let look = || Registered::look(source, verified, replica, site);
     let mut registered = look().await?;
     if !registered.is_right() {
-        match site.media.register_files(&replica.id).await {
+        match site.media()?.register_files(&replica.id).await {
             Ok(()) => {}
             // Some are registered already, perhaps by a call of ours whose answer was lost: what the service does then is
             // not known (contract ams-v2, section 4.1).
@@ -78,7 +78,7 @@ async fn register_missing(
     let blobs = try_unfold(container.blobs(), |mut blobs| async move {
         Ok(next_of(missing, &mut blobs).await?.map(|blob| (blob, blobs)))
     });
-    let register = async |blob: Blob| site.media.register_file(&replica.id, &blob.name, blob.size_bytes).await;
+    let register = async |blob: Blob| site.media()?.register_file(&replica.id, &blob.name, blob.size_bytes).await;
     match budget.each(blobs, CALLS_AT_ONCE, register).await? {
         None => Ok(()),
         Some(begun) => {
@@ -114,7 +114,7 @@ impl<'a> Registered<'a> {
         site: &Site,
     ) -> Result<Self, Failure> {
         let mut registered = Self { count: 0, missing: verified.registrable().clone(), odd: None, changes: Vec::new() };
-        let mut pages = site.media.files(&replica.id);
+        let mut pages = site.media()?.files(&replica.id);
         while let Some(page) = pages.next().await? {
             for file in page {
                 registered.see(&file, source, verified);
@@ -157,9 +157,10 @@ impl<'a> Registered<'a> {
 
 /// Describes the files, several at once: first those that are primary and must not be, last the one that must.
 async fn describe(changes: Vec<Change<'_>>, site: &Site, budget: Budget) -> Result<(), Failure> {
+    let media = site.media()?;
     for group in changes.chunk_by(|one, other| one.turn() == other.turn()) {
         let describing = budget.each(stream::iter(group.iter().map(Ok)), CALLS_AT_ONCE, |change| {
-            site.media.describe_file(&change.file_id, change.primary, change.mime_type)
+            media.describe_file(&change.file_id, change.primary, change.mime_type)
         });
         if let Some(begun) = describing.await? {
             let left = group.len() - begun;

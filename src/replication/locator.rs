@@ -27,7 +27,7 @@ pub async fn ensure_source_locator(
     // Until its end is set, a locator lasts as long as its policy: one of ours that does was never finished.
     let is_unfinished =
         |found: &StreamingLocator| found.id == id && job.valid_until.is_some_and(|until| found.expires > until);
-    let found = newest_unexpired(site.media.list_locators(&source.asset.id).await?, now);
+    let found = newest_unexpired(site.media()?.list_locators(&source.asset.id).await?, now);
     let begun = match found {
         Some(found) if !is_unfinished(&found) => return Ok(found),
         Some(unfinished) => unfinished.start,
@@ -48,7 +48,7 @@ pub async fn ensure_source_locator(
             .with_hint("discard this message: the asset was not to be streamed any longer")
             .at_site(&site.name));
     }
-    site.media.ensure_locator(id, &source.asset.id, Some(start), until, None).await
+    site.media()?.ensure_locator(id, &source.asset.id, Some(start), until, None).await
 }
 
 /// The id of a source locator that we make.
@@ -76,9 +76,9 @@ pub async fn ensure_replica_locator(
     replica: &Site,
 ) -> Result<StreamingLocator, Failure> {
     let name = source.name.as_deref();
-    match replica.media.ensure_locator(source.id, files.asset_id(), source.start, source.expires, name).await {
+    match replica.media()?.ensure_locator(source.id, files.asset_id(), source.start, source.expires, name).await {
         Err(taken) if taken.code == "locator-taken" => {
-            let lost = replica.media.yield_to_published(mark, files.asset_id(), source.id).await?;
+            let lost = replica.media()?.yield_to_published(mark, files.asset_id(), source.id).await?;
             Err(lost.unwrap_or(taken))
         }
         other => other,

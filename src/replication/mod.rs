@@ -10,8 +10,8 @@ mod holder;
 mod join;
 mod lease;
 mod locator;
-mod manifest;
 mod names;
+mod packaged;
 mod playback;
 mod progress;
 mod report;
@@ -38,7 +38,7 @@ use tracing::Instrument;
 
 use self::storage::Storage;
 use crate::failure::Failure;
-use crate::model::{Replicated, ReplicationJob, Timing};
+use crate::model::{Location, ManifestProof, Protection, Replicated, ReplicationJob, Timing, Verification};
 
 /// Copies one asset to one replica site and publishes it there under the source locator's id.
 /// Safe to run again at any time: each step looks first and acts only where something is missing.
@@ -84,6 +84,9 @@ async fn pipeline(
     budget: Budget,
     progress: &Progress,
 ) -> Result<Replicated, Failure> {
+    if let (None, Some(location)) = (&sites.source.media, Location::parse(&job.asset_id)) {
+        return packaged::replicate_packaged(job, &location, sites, budget, progress).await;
+    }
     let (source, replica) = (&sites.source, &sites.replica);
 
     let mut asset = step(progress, "find_source_asset", source::find_source_asset(job, sites, storage)).await?;
@@ -106,22 +109,25 @@ async fn pipeline(
         step(progress, "ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica))
             .await?;
     let published_at = OffsetDateTime::now_utc();
-    let playback = step(progress, "verify_playback", playback::verify_playback(&asset, &locator, &twin, sites)).await?;
+    let playing = playback::verify_playback(&asset, &locator, &twin, sites, budget);
+    let playback = step(progress, "verify_playback", playing).await?;
 
     let content = verified.content().clone();
     Ok(Replicated {
         asset_id: asset.asset.id,
         asset_name: asset.asset.name,
         replica_asset_id: twin_asset.id,
-        locator_id: twin.id,
+        location: None,
+        locator_id: Some(twin.id),
         source: source.published(playback.source_base),
         replica: replica.published(playback.replica_base),
         urls: playback.urls,
         content,
-        manifests: playback.manifests,
-        compared_bytes: sites.compared_bytes,
+        protection: Protection { key_ids: playback.found.protection, ..Protection::default() },
+        verification: verification(playback.found.manifests, playback.found.checked, sites)
+            .with_cors(playback.found.same_cors, None),
         valid_from: twin.start,
-        valid_until: twin.expires,
+        valid_until: Some(twin.expires),
         copy: progress.count(),
         timing: Timing {
             finished_at: job.finished_at,
@@ -134,6 +140,12 @@ async fn pipeline(
         correlation: job.correlation.clone(),
         traceparent: job.traceparent.clone(),
     })
+}
+
+/// What was asked for, and what came of it.
+fn verification(manifests: Vec<ManifestProof>, checked: u64, sites: &Sites) -> Verification {
+    let (segments, bytes) = (sites.checked_segments, sites.compared_bytes);
+    Verification { manifests, segments, checked, bytes, ..Verification::default() }
 }
 
 /// Runs one step under its name, so that log lines and failures say where they come from.

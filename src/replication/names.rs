@@ -39,6 +39,25 @@ impl Sizes {
     }
 }
 
+/// Names alone: 16 bytes each. Looked up once all of them are there.
+#[derive(Debug, Default)]
+pub struct Names(Vec<Key>);
+
+impl Names {
+    pub fn insert(&mut self, name: &str) {
+        self.0.push(key(name));
+    }
+
+    /// No more of them will come.
+    pub fn close(&mut self) {
+        self.0.sort_unstable();
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.binary_search(&key(name)).is_ok()
+    }
+}
+
 /// Names with their MIME types, of which there are only a few different ones.
 #[derive(Debug, Default)]
 pub struct MimeTypes {

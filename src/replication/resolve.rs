@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::packaged;
 use super::sites::{AllSites, Site};
 use crate::failure::Failure;
 use crate::media_service::ams_v2::EncodingState;
-use crate::model::{AssetMark, AssetRef, EncodingJobState, ReplicationJob, ReplicationRequest, Route};
+use crate::model::{AssetMark, AssetRef, EncodingJobState, ReplicationJob, ReplicationRequest, Route, SiteName};
 
 /// How soon to look again at an encoding job whose own state lags behind its notification (contract ams-v2, section 7).
 const JOB_STATE_CHECK: Duration = Duration::from_secs(5);
@@ -51,9 +52,11 @@ pub async fn resolve(
 /// something, when the source cannot be asked.
 #[must_use]
 pub fn named_jobs(request: &ReplicationRequest, received_at: OffsetDateTime, all: &AllSites) -> Vec<ReplicationJob> {
-    match (&request.asset, find_route(request, all)) {
-        (AssetRef::Id(id), Ok(route)) => jobs(request, &route, std::slice::from_ref(id), received_at, 1),
-        _ => Vec::new(),
+    let Ok(route) = find_route(request, all) else { return Vec::new() };
+    match &request.asset {
+        AssetRef::Id(id) => jobs(request, &route, std::slice::from_ref(id), received_at, 1),
+        AssetRef::Location(location) => jobs(request, &route, &[location.to_string()], received_at, 1),
+        AssetRef::Name(_) | AssetRef::EncodingJob(_) => Vec::new(),
     }
 }
 
@@ -99,7 +102,8 @@ fn find_route(request: &ReplicationRequest, all: &AllSites) -> Result<Route, Fai
         }
         (None, Some(account)) => {
             let is_its = |route: &&Route| {
-                all.site(&route.source).is_ok_and(|site| site.media.account().eq_ignore_ascii_case(account))
+                all.site(&route.source)
+                    .is_ok_and(|site| site.media.as_ref().is_some_and(|media| media.account().eq_ignore_ascii_case(account)))
             };
             let unknown = || {
                 Failure::invalid("unknown-account", "no site with a route has the media service account that sent this")
@@ -127,37 +131,52 @@ fn find_route(request: &ReplicationRequest, all: &AllSites) -> Result<Route, Fai
     Ok(route)
 }
 
-enum Found {
+/// Which assets a request is about.
+pub(super) enum Found {
+    /// Their ids.
     Assets(Vec<String>),
-    Ignored { reason: &'static str, detail: String },
+    /// None for us.
+    Ignored {
+        /// A stable word for counting.
+        reason: &'static str,
+        /// For the log line.
+        detail: String,
+    },
 }
 
 async fn find_assets(request: &ReplicationRequest, site: &Site) -> Result<Found, Failure> {
     match &request.asset {
+        AssetRef::Location(location) if site.media.is_none() => packaged::find_location(location, site).await,
+        _ if site.media.is_none() => Err(Failure::permanent(
+            "asset-reference-unsupported",
+            "a site of kind static-origin knows assets by `asset.location` only",
+        )
+        .with_hint("send `asset.location` with `container` and, for a folder of it, `prefix`")),
         AssetRef::Id(id) => {
-            let asset = site.media.find_asset(id).await?;
+            let asset = site.media()?.find_asset(id).await?;
             // An asset that is gone is told about by the pipeline, with its hint.
             let mark = asset.and_then(|asset| asset.alternate_id).and_then(|text| AssetMark::parse(&text));
-            Ok(mark.map_or_else(|| Found::Assets(vec![id.clone()]), |mark| own_replica(&mark)))
+            let own = |mark: AssetMark| Found::own_replica(&mark.asset_id, &mark.source);
+            Ok(mark.map_or_else(|| Found::Assets(vec![id.clone()]), own))
         }
         AssetRef::EncodingJob(id) => find_outputs(id, request.encoding_job_state, site).await,
-        AssetRef::Name(_) | AssetRef::Location { .. } => Err(Failure::permanent(
+        AssetRef::Name(_) | AssetRef::Location(_) => Err(Failure::permanent(
             "asset-reference-unsupported",
-            "this kind of site knows assets by `asset.id` or `asset.job` only",
+            "a site of kind ams-v2 knows assets by `asset.id` or `asset.job` only",
         )
         .with_hint("send `asset.id`; names and locations are for other kinds of sites")),
     }
 }
 
-fn own_replica(mark: &AssetMark) -> Found {
-    Found::Ignored {
-        reason: "own-replica",
-        detail: format!("is our own replica of {} at {}", mark.asset_id, mark.source),
+impl Found {
+    /// What we have made ourselves is never replicated further: two-way routes would never come to an end.
+    pub(super) fn own_replica(asset: &str, source: &SiteName) -> Self {
+        Self::Ignored { reason: "own-replica", detail: format!("is our own replica of {asset} at {source}") }
     }
 }
 
 async fn find_outputs(id: &str, said: Option<EncodingJobState>, site: &Site) -> Result<Found, Failure> {
-    let job = site.media.encoding_job(id).await?;
+    let job = site.media()?.encoding_job(id).await?;
     match (job.state, said) {
         (EncodingState::Error, _) | (_, Some(EncodingJobState::Error)) => {
             ended_badly("encoding-failed", id, &job.name, site).await
@@ -166,7 +185,7 @@ async fn find_outputs(id: &str, said: Option<EncodingJobState>, site: &Site) -> 
             ended_badly("encoding-canceled", id, &job.name, site).await
         }
         (EncodingState::Finished, _) => {
-            let outputs = site.media.encoding_job_outputs(id).await?;
+            let outputs = site.media()?.encoding_job_outputs(id).await?;
             let ours = |text: &String| AssetMark::parse(text).is_some();
             let ids: Vec<_> = outputs
                 .into_iter()
@@ -190,7 +209,7 @@ async fn find_outputs(id: &str, said: Option<EncodingJobState>, site: &Site) -> 
 }
 
 async fn ended_badly(reason: &'static str, id: &str, name: &str, site: &Site) -> Result<Found, Failure> {
-    let errors = site.media.encoding_job_errors(id).await?;
+    let errors = site.media()?.encoding_job_errors(id).await?;
     let errors = if errors.is_empty() { "no task says why".to_owned() } else { errors.join("; ") };
     Ok(Found::Ignored { reason, detail: format!("encoding job {id} '{name}': {errors}") })
 }

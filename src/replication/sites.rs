@@ -13,8 +13,8 @@ use crate::blob_store::{BlobAccount, SasStorage};
 use crate::failure::Failure;
 use crate::http::{HttpClient, StorageTransport};
 use crate::media_service::ams_v2::AmsV2;
-use crate::model::{Cloud, ComparedBytes, PublishedSite, ReplicationJob, Route, SiteName};
-use crate::settings::{CopySettings, ReplicationSettings, Settings, SiteSettings, StorageAccess};
+use crate::model::{CheckedSegments, Cloud, ComparedBytes, PublishedSite, ReplicationJob, Route, SiteName};
+use crate::settings::{CopySettings, ReplicationSettings, Settings, SiteKind, SiteSettings, StorageAccess};
 use crate::telemetry::CopyMetrics;
 
 /// One data centre with its clients.
@@ -22,16 +22,16 @@ use crate::telemetry::CopyMetrics;
 pub struct Site {
     /// Its name in the settings.
     pub name: SiteName,
-    /// The kind of media service.
-    pub kind: &'static str,
+    /// Its kind.
+    pub kind: SiteKind,
     /// The cloud that it is in.
     pub cloud: Cloud,
     /// Its region, for the event.
     pub region: Option<String>,
     /// Where its streaming endpoint is, when not where the media service says.
     pub streaming_url: Option<Url>,
-    /// Its media service.
-    pub media: AmsV2,
+    /// Its media service; none where streams are served straight from storage.
+    pub media: Option<AmsV2>,
     /// Its storage.
     pub storage: SiteStorage,
     /// Plays from its streaming endpoint.
@@ -57,7 +57,8 @@ impl SiteStorage {
         Ok(match site.storage.access {
             StorageAccess::AccountKey => Self::Key(BlobAccount::new(name, &site.storage, sas_validity, transport)?),
             StorageAccess::SasLocators => {
-                Self::Sas(SasStorage::new(name, &site.storage, site.cloud, &site.media.allowed_hosts, transport))
+                let allowed_hosts = site.media.as_ref().map(|media| media.allowed_hosts.as_slice()).unwrap_or_default();
+                Self::Sas(SasStorage::new(name, &site.storage, site.cloud, allowed_hosts, transport))
             }
         })
     }
@@ -74,13 +75,26 @@ impl Site {
         let sas_validity = Duration::from_secs(60 * u64::from(settings.replication.sas_minutes));
         Ok(Self {
             name: name.clone(),
-            kind: site.kind.name(),
+            kind: site.kind,
             region: site.region.clone(),
             streaming_url: site.streaming_url.clone(),
             cloud: site.cloud,
-            media: AmsV2::new(name, site.cloud, &site.media, http.clone(), settings.http.tries)?,
+            media: match &site.media {
+                Some(media) => Some(AmsV2::new(name, site.cloud, media, http.clone(), settings.http.tries)?),
+                None => None,
+            },
             storage: SiteStorage::connect(name, site, sas_validity, transport)?,
             player: http.clone(),
+        })
+    }
+
+    /// Its media service.
+    ///
+    /// # Errors
+    /// Permanent `no-media-service` where streams are served straight from storage.
+    pub fn media(&self) -> Result<&AmsV2, Failure> {
+        self.media.as_ref().ok_or_else(|| {
+            Failure::permanent("no-media-service", format!("site '{}' has no media service", self.name)).at_site(&self.name)
         })
     }
 
@@ -99,7 +113,7 @@ impl Site {
     }
 
     pub(super) fn published(&self, base_url: Url) -> PublishedSite {
-        PublishedSite { name: self.name.clone(), kind: self.kind, region: self.region.clone(), base_url }
+        PublishedSite { name: self.name.clone(), kind: self.kind.name(), region: self.region.clone(), base_url }
     }
 }
 
@@ -114,6 +128,7 @@ pub struct AllSites {
     copy: CopySettings,
     copy_tries: usize,
     compared_bytes: ComparedBytes,
+    checked_segments: CheckedSegments,
     paces: Arc<Mutex<BTreeMap<(SiteName, SiteName), Pace>>>,
 }
 
@@ -135,6 +150,8 @@ pub struct Sites {
     pub(super) copy_tries: usize,
     /// Which bytes of a replica are compared with its source's.
     pub(super) compared_bytes: ComparedBytes,
+    /// Of which segments both endpoints are asked.
+    pub(super) checked_segments: CheckedSegments,
 }
 
 impl Sites {
@@ -166,6 +183,7 @@ impl AllSites {
             copy: settings.copy.clone(),
             copy_tries: settings.http.tries,
             compared_bytes: settings.verify.bytes,
+            checked_segments: settings.verify.segments,
             paces: Arc::default(),
         })
     }
@@ -215,6 +233,7 @@ impl AllSites {
             pace: self.pace(source, replica),
             copy_tries: self.copy_tries,
             compared_bytes: self.compared_bytes,
+            checked_segments: self.checked_segments,
         })
     }
 

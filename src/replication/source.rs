@@ -63,8 +63,8 @@ pub async fn find_source_asset(
             )
             .at_site(&site.name)
     };
-    let asset = site.media.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
-    site.media.verify_replicable(&asset).await?;
+    let asset = site.media()?.find_asset(&job.asset_id).await?.ok_or_else(gone)?;
+    site.media()?.verify_replicable(&asset).await?;
     let replica = find_replica(job, sites, storage).await?;
     let looked = BlobFacts::look(&storage.source(&asset).await?, replica.as_ref()).await;
     let blobs = looked.map_err(|failure| told_as(failure, sites, super::progress::COPY_STEP))?;
@@ -85,7 +85,7 @@ async fn find_replica(
 ) -> Result<Option<Container>, Failure> {
     let SiteStorage::Key(_) = sites.replica.storage else { return Ok(None) };
     let mark = AssetMark { source: job.source.clone(), asset_id: job.asset_id.clone() };
-    let found = sites.replica.media.find_replica_asset(&mark).await;
+    let found = sites.replica.media()?.find_replica_asset(&mark).await;
     match found.map_err(|failure| told_as(failure, sites, "ensure_replica_asset"))? {
         Some(replica) => storage.replica(&replica).await.map(Some),
         None => Ok(None),
@@ -147,7 +147,8 @@ impl BlobFacts {
     }
 }
 
-fn verify_expected(job: &ReplicationJob, source: &Content) -> Result<(), Failure> {
+/// What the message promises must be there.
+pub fn verify_expected(job: &ReplicationJob, source: &Content) -> Result<(), Failure> {
     let Some(expected) = job.expected else { return Ok(()) };
     let (files, bytes) = (source.files, source.bytes);
     if expected.files.is_none_or(|wanted| wanted == files) && expected.bytes.is_none_or(|wanted| wanted == bytes) {
@@ -159,16 +160,21 @@ fn verify_expected(job: &ReplicationJob, source: &Content) -> Result<(), Failure
         wanted(expected.files),
         wanted(expected.bytes)
     );
-    if OffsetDateTime::now_utc() - job.received_at < EXPECTED_PATIENCE {
-        return Err(Failure::needs_more_time("source-incomplete", message, EXPECTED_CHECK));
-    }
     let hint = "check the encoder: it announced an asset that is not what it says; correct `expected` or encode again";
-    Err(Failure::permanent("source-not-as-expected", message).with_hint(hint))
+    Err(incomplete(job, ["source-incomplete", "source-not-as-expected"], message).with_hint(hint))
+}
+
+/// What may still be on its way for now is waited for; after a while it is an error. The codes for both.
+pub fn incomplete(job: &ReplicationJob, [now, later]: [&'static str; 2], message: String) -> Failure {
+    if OffsetDateTime::now_utc() - job.received_at < EXPECTED_PATIENCE {
+        return Failure::needs_more_time(now, message, EXPECTED_CHECK);
+    }
+    Failure::permanent(later, message)
 }
 
 /// Reads all files and keeps what the replica needs of them.
 async fn look_at_files(asset: &Asset, site: &Site) -> Result<SourceFiles, Failure> {
-    let mut pages = site.media.files(&asset.id);
+    let mut pages = site.media()?.files(&asset.id);
     let (mut manifests, mut primary, mut mime_types) = (Vec::new(), None, MimeTypes::default());
     while let Some(page) = pages.next().await? {
         for file in page {
@@ -230,7 +236,7 @@ fn is_server_manifest(name: &str) -> bool {
 /// Fails as: what the media service answers.
 pub async fn ensure_replica_asset(mark: &AssetMark, source: &SourceAsset, replica: &Site) -> Result<Asset, Failure> {
     let alternate_id = mark.alternate_id(source.asset.alternate_id.as_deref());
-    replica.media.ensure_replica_asset(&source.asset.name, mark, &alternate_id).await
+    replica.media()?.ensure_replica_asset(&source.asset.name, mark, &alternate_id).await
 }
 
 /// What tells the replica of this source asset from every other asset.

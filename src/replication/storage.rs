@@ -55,7 +55,8 @@ impl Side {
                 SiteStorage::Key(account) => return Ok(account.container(&asset.container)),
                 SiteStorage::Sas(storage) => storage,
             };
-            let hold = sites.sas_uses.hold(&self.site.name, &self.site.media, &asset.id, self.purpose, &sites.closing);
+            let hold =
+                sites.sas_uses.hold(&self.site.name, self.site.media()?, &asset.id, self.purpose, &sites.closing);
             *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold.clone());
             let locator = hold.ensure().await?;
             let container = storage.container(&asset.container, &locator.address, &locator.query)?;
@@ -148,8 +149,8 @@ impl<'a> Storage<'a> {
 
     fn sweep_source(&self) -> impl Future<Output = ()> + use<> {
         let side = &self.source;
-        let opened = || side.take_hold().unwrap_or_else(|| self.hold(side, &self.job.asset_id));
-        let hold = side.needs_locators().then(opened);
+        let opened = || side.take_hold().or_else(|| self.hold(side, &self.job.asset_id));
+        let hold = side.needs_locators().then(opened).flatten();
         async {
             if let Some(hold) = hold {
                 release_or_tell(hold).await;
@@ -169,10 +170,11 @@ impl<'a> Storage<'a> {
                 return release_or_tell(hold).await;
             }
             let Sites { replica, sas_uses, closing, .. } = &sites;
-            match replica.media.find_replica_assets(&mark).await {
+            let Ok(media) = replica.media() else { return };
+            match media.find_replica_assets(&mark).await {
                 Ok(ids) => {
                     for id in ids {
-                        release_or_tell(sas_uses.hold(&replica.name, &replica.media, &id, SasPurpose::Write, closing))
+                        release_or_tell(sas_uses.hold(&replica.name, media, &id, SasPurpose::Write, closing))
                             .await;
                     }
                 }
@@ -184,8 +186,9 @@ impl<'a> Storage<'a> {
         }
     }
 
-    fn hold(&self, side: &Side, asset_id: &str) -> SasHold {
-        self.sites.sas_uses.hold(&side.site.name, &side.site.media, asset_id, side.purpose, &self.sites.closing)
+    fn hold(&self, side: &Side, asset_id: &str) -> Option<SasHold> {
+        let media = side.site.media().ok()?;
+        Some(self.sites.sas_uses.hold(&side.site.name, media, asset_id, side.purpose, &self.sites.closing))
     }
 
     /// What storage refuses to the bearer of a locator: not ready while the locator is new, else of no use any longer.

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Budget;
 use super::bytes::BytesComparison;
-use super::engine::plan::is_manifest;
+use super::engine::plan::{Order, Turn};
 use super::join::{Join, Reading};
 use super::names::Sizes;
 use super::progress::Progress;
@@ -88,11 +88,16 @@ pub async fn verify_copy(
 
 /// Does: lists both sites and compares all media, before the manifests that name them are copied.
 /// Fails as: `verify_copy`, but for what is at the replica only.
-pub async fn verify_media(from: &Container, to: &Container, sites: &Sites) -> Result<(), Failure> {
+pub async fn verify_media(
+    from: &Container,
+    to: &Container,
+    order: &dyn Order,
+    sites: &Sites,
+) -> Result<(), Failure> {
     let mut join = Join::new(Reading::of(from), Reading::of(to));
     let mut found = Differences::default();
     while let Some(pair) = join.next().await? {
-        let Some(blob) = pair.source().filter(|blob| !is_manifest(&blob.name)) else { continue };
+        let Some(blob) = pair.source().filter(|blob| order.turn(&blob.name) == Turn::Media) else { continue };
         if let Pair::Both(..) = pair
             && name_of_change(&pair).is_some()
         {
@@ -188,8 +193,8 @@ fn name_of_change(pair: &Pair) -> Option<String> {
     match pair {
         Pair::Source(blob) | Pair::Replica(blob) => Some(blob.name.clone()),
         Pair::Both(ours, theirs) => {
-            let copied = theirs.source_etag.as_ref()?;
-            (*copied != ours.etag).then(|| ours.name.clone())
+            let copied = theirs.copied_from.as_ref()?;
+            (copied.etag != ours.etag).then(|| ours.name.clone())
         }
     }
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::model::SiteName;
+use crate::model::{Cloud, SiteName};
 
-use super::{Settings, SiteSettings, StorageAccess, StorageSettings};
+use super::{MediaSettings, Settings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
 
 /// One wrong setting: the key, and what is wrong with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,13 +111,29 @@ fn broker(settings: &Settings) -> Vec<Problem> {
 }
 
 fn site(site: &SiteSettings) -> Vec<(&'static str, String)> {
-    let mut found = site.media.identity(site.cloud).err().unwrap_or_default();
-    found.extend(site.media.api_root(site.cloud).err());
-    found.extend(site.media.wrong_hosts().map(|problem| ("media.allowed_hosts", problem)));
-    if site.media.account.is_empty() {
-        found.push(("media.account", "must not be empty".to_owned()));
+    let mut found = match (site.kind, &site.media) {
+        (SiteKind::AmsV2, Some(media)) => self::media(media, site.cloud),
+        (SiteKind::AmsV2, None) => vec![("media", "is missing: kind \"ams-v2\" needs its account".to_owned())],
+        (SiteKind::StaticOrigin, Some(_)) => {
+            vec![("media", "is not used by kind \"static-origin\": remove it, or set kind = \"ams-v2\"".to_owned())]
+        }
+        (SiteKind::StaticOrigin, None) => Vec::new(),
+    };
+    if site.kind == SiteKind::StaticOrigin && site.storage.access == StorageAccess::SasLocators {
+        let problem = "must be \"account-key\" for kind \"static-origin\": nobody else makes signatures there";
+        return found.into_iter().chain([("storage.access", problem.to_owned())]).collect();
     }
     found.extend(storage(&site.storage).into_iter().map(|(key, problem)| (key, problem.to_owned())));
+    found
+}
+
+fn media(media: &MediaSettings, cloud: Cloud) -> Vec<(&'static str, String)> {
+    let mut found = media.identity(cloud).err().unwrap_or_default();
+    found.extend(media.api_root(cloud).err());
+    found.extend(media.wrong_hosts().map(|problem| ("media.allowed_hosts", problem)));
+    if media.account.is_empty() {
+        found.push(("media.account", "must not be empty".to_owned()));
+    }
     found
 }
 
@@ -165,14 +181,16 @@ fn is_storage_account(name: &str) -> bool {
 /// the door nor an application's id knows upper from lower case; a tenant has several names, and the id is unique without it.
 fn shared_principals(settings: &Settings) -> Vec<Problem> {
     let asking = |site: &SiteSettings| {
-        let (client_id, door) = (site.media.client_id.as_ref()?, site.media.api_root(site.cloud).ok()?);
+        let media = site.media.as_ref()?;
+        let (client_id, door) = (media.client_id.as_ref()?, media.api_root(site.cloud).ok()?);
         Some((client_id.to_ascii_lowercase(), door.origin(), door.path().to_ascii_lowercase()))
     };
     let sites: Vec<_> = settings.sites.iter().collect();
     let mut found = Vec::new();
     for (at, (name, site)) in sites.iter().enumerate() {
         let same = |other: &&&(&SiteName, &SiteSettings)| {
-            asking(site).is_some() && asking(site) == asking(other.1) && site.media.account != other.1.media.account
+            let account = |site: &SiteSettings| site.media.as_ref().map(|media| media.account.clone());
+            asking(site).is_some() && asking(site) == asking(other.1) && account(site) != account(other.1)
         };
         if let Some((other, _)) = sites[..at].iter().find(|other| same(&other)) {
             let problem = format!(
@@ -205,8 +223,20 @@ fn routes(settings: &Settings) -> Vec<Problem> {
                 ));
             } else if route.replicas[..at].contains(replica) {
                 found.push(Problem::new(format!("{key}.replicas"), format!("names '{replica}' twice")));
+            } else if let Some(problem) = different_kinds(settings, source, replica) {
+                found.push(Problem::new(format!("{key}.replicas"), problem));
             }
         }
     }
     found
+}
+
+/// What is streamed at one kind of site cannot be streamed at another under the same path.
+fn different_kinds(settings: &Settings, source: &SiteName, replica: &SiteName) -> Option<String> {
+    let kind = |name| settings.sites.get(name).map(|site| site.kind);
+    let (from, to) = (kind(source)?, kind(replica)?);
+    (from != to).then(|| {
+        let (from, to) = (from.name(), to.name());
+        format!("names '{replica}', which is of kind \"{to}\", while '{source}' is of kind \"{from}\": both must be of one kind")
+    })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
 
-use super::{ClientCertificate, Problem, Settings, check, secret};
+use super::{ClientCertificate, MediaSettings, Problem, Settings, check, secret};
 
 /// The reference of all keys, compiled in as the lowest layer.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -119,7 +119,8 @@ fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
         }
     }
     for (name, site) in &mut settings.sites {
-        let media = &mut site.media;
+        let mut nothing = MediaSettings::default();
+        let media = site.media.as_mut().unwrap_or(&mut nothing);
         for (place, key, file) in [
             ("media.key", &mut media.key, &mut media.key_file),
             ("media.client_secret", &mut media.client_secret, &mut media.client_secret_file),

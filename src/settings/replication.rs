@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::ComparedBytes;
+use crate::model::{CheckedSegments, ComparedBytes};
 
 /// Settings of the pipeline. Meanings and defaults: `config/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,4 +36,6 @@ pub struct CopySettings {
 pub struct VerifySettings {
     /// Which bytes are compared, beside what listings tell.
     pub bytes: ComparedBytes,
+    /// Which segments are asked for at both streaming endpoints.
+    pub segments: CheckedSegments,
 }

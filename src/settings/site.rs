@@ -20,11 +20,12 @@ pub struct SiteSettings {
     /// Its region, for the event.
     #[serde(default)]
     pub region: Option<String>,
-    /// Where its streaming endpoint is, when not where the media service says.
+    /// Where its streaming endpoint is, when not where the media service says, or its storage is.
     #[serde(default, deserialize_with = "address::any")]
     pub streaming_url: Option<Url>,
-    /// The media service account.
-    pub media: MediaSettings,
+    /// The media service account; none for [`SiteKind::StaticOrigin`].
+    #[serde(default)]
+    pub media: Option<MediaSettings>,
     /// The storage account.
     pub storage: StorageSettings,
 }
@@ -32,34 +33,45 @@ pub struct SiteSettings {
 impl SiteSettings {
     /// Writes every address that follows from the cloud into its key, where none is set.
     pub(super) fn complete(&mut self) {
-        let media = &mut self.media;
-        if let Ok(root) = media.api_root(self.cloud) {
-            media.api_url = Some(root);
-        }
-        match media.identity(self.cloud) {
-            Ok(Identity::Acs { token_url, scope, .. }) => {
-                (media.token_url, media.scope) = (Some(token_url), Some(scope));
-            }
-            Ok(Identity::Entra { resource, .. }) => {
-                media.resource = Some(resource);
-                media.authority_url = media.authority_url.take().or_else(|| self.cloud.authority_url().parse().ok());
-            }
-            Err(_) => {}
+        if let Some(media) = &mut self.media {
+            complete_media(media, self.cloud);
         }
         // Through SAS locators storage is where these say.
         let has_key = self.storage.access == StorageAccess::AccountKey;
         if let (true, None, Some(account)) = (has_key, &self.storage.blob_url, &self.storage.account) {
             self.storage.blob_url = self.cloud.blob_url(account).parse().ok();
         }
+        if self.kind == SiteKind::StaticOrigin && self.streaming_url.is_none() {
+            self.streaming_url = self.storage.blob_url.clone();
+        }
     }
 }
 
-/// The kinds of media service that we know.
+fn complete_media(media: &mut MediaSettings, cloud: Cloud) {
+        if let Ok(root) = media.api_root(cloud) {
+            media.api_url = Some(root);
+        }
+        match media.identity(cloud) {
+            Ok(Identity::Acs { token_url, scope, .. }) => {
+                (media.token_url, media.scope) = (Some(token_url), Some(scope));
+            }
+            Ok(Identity::Entra { resource, .. }) => {
+                media.resource = Some(resource);
+                media.authority_url = media.authority_url.take().or_else(|| cloud.authority_url().parse().ok());
+            }
+            Err(_) => {}
+        }
+}
+
+/// The kinds of site that we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SiteKind {
     /// Azure Media Services v2 (REST).
     #[serde(rename = "ams-v2")]
     AmsV2,
+    /// Packaged streams (HLS, DASH, progressive files) served straight from blob storage.
+    #[serde(rename = "static-origin")]
+    StaticOrigin,
 }
 
 impl SiteKind {
@@ -68,6 +80,7 @@ impl SiteKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::AmsV2 => "ams-v2",
+            Self::StaticOrigin => "static-origin",
         }
     }
 }

@@ -241,7 +241,7 @@ fn log_replica(replica: &Replicated) {
         source = %replica.source.name,
         replica = %replica.replica.name,
         replica_asset = replica.replica_asset_id,
-        locator = %replica.locator_id,
+        locator = replica.locator_id.map(tracing::field::display),
         files = replica.content.files,
         bytes = replica.content.bytes,
         copied_files = replica.copy.copied_files,

@@ -46,5 +46,5 @@ pub fn events(
 
 fn site<'a>(context: &'a Context, name: &SiteName) -> Option<FailedSite<'a>> {
     let site = context.sites.site(name).ok()?;
-    Some(FailedSite { name: &site.name, kind: site.kind, region: site.region.as_deref() })
+    Some(FailedSite { name: &site.name, kind: site.kind.name(), region: site.region.as_deref() })
 }

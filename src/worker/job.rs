@@ -143,7 +143,7 @@ impl Run<'_> {
         tracing::debug!(step = "resolve", seconds = begun.elapsed().as_secs_f64(), "step done");
         let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
         if !self.left().is_zero() {
-            passage.add(needed::by_job(job)).map_err(Down)?;
+            passage.add(needed::by_job(context, job)).map_err(Down)?;
         }
         Ok(self.job(job, passage).await)
     }

@@ -10,16 +10,25 @@ pub fn at_first(context: &Context, request: &ReplicationRequest) -> Vec<Dependen
     // The time makes no difference here.
     let named = named_jobs(request, time::OffsetDateTime::UNIX_EPOCH, &context.sites);
     match (named.as_slice(), named_route(request, &context.sites)) {
-        ([job], _) => by_job(job),
-        (_, Some(route)) => vec![part_of(&route.source, Part::MediaService)],
+        ([job], _) => by_job(context, job),
+        (_, Some(route)) if has_media_service(context, &route.source) => {
+            vec![part_of(&route.source, Part::MediaService)]
+        }
+        (_, Some(route)) => vec![part_of(&route.source, Part::Storage)],
         (_, None) => Vec::new(),
     }
 }
 
 /// All that a job needs: the source's media service first, as it is asked first.
-pub fn by_job(job: &ReplicationJob) -> Vec<Dependency> {
+pub fn by_job(context: &Context, job: &ReplicationJob) -> Vec<Dependency> {
     let parts = [Part::MediaService, Part::Storage, Part::Streaming];
-    parts.into_iter().flat_map(|part| [&job.source, &job.replica].map(|site| part_of(site, part))).collect()
+    let is_there = |(site, part): &(&SiteName, Part)| *part != Part::MediaService || has_media_service(context, site);
+    let all = parts.into_iter().flat_map(|part| [(&job.source, part), (&job.replica, part)]);
+    all.filter(is_there).map(|(site, part)| part_of(site, part)).collect()
+}
+
+fn has_media_service(context: &Context, site: &SiteName) -> bool {
+    context.sites.site(site).is_ok_and(|site| site.media.is_some())
 }
 
 fn part_of(site: &SiteName, part: Part) -> Dependency {

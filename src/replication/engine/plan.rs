@@ -32,6 +32,35 @@ impl Task {
     }
 }
 
+/// When a blob is copied: a player that sees it must find what it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// First: what names nothing.
+    Media,
+    /// Then: manifests that name media only.
+    Playlist,
+    /// Last: manifests that players begin with.
+    Master,
+}
+
+/// Says of the blobs of an asset when they are copied, by their names.
+pub trait Order: Sync {
+    /// When the blob of this name is copied.
+    fn turn(&self, name: &str) -> Turn;
+}
+
+/// The order of an asset whose manifests nobody has read: by the endings of their names.
+#[derive(Debug)]
+pub struct ByName;
+
+impl Order for ByName {
+    fn turn(&self, name: &str) -> Turn {
+        const MANIFESTS: [&str; 4] = [".ism", ".ismc", ".mpd", ".m3u8"];
+        let name = name.to_ascii_lowercase();
+        if MANIFESTS.iter().any(|ending| name.ends_with(ending)) { Turn::Master } else { Turn::Media }
+    }
+}
+
 /// The manifests that are to be copied after all media are there, so that no player ever sees one whose media are missing.
 #[derive(Debug, Default)]
 pub struct Manifests {
@@ -54,6 +83,7 @@ impl Manifests {
 /// The media that are to be copied, in the order of their names. What is complete is counted, manifests are remembered.
 pub fn media<'a>(
     join: Join,
+    order: &'a dyn Order,
     manifests: &'a mut Manifests,
     progress: &'a Progress,
 ) -> impl Stream<Item = Result<Task, Failure>> + use<'a> {
@@ -61,7 +91,7 @@ pub fn media<'a>(
         while let Some(pair) = join.next().await? {
             let size_bytes = pair.source().map(|blob| blob.size_bytes);
             match (Task::of(pair), size_bytes) {
-                (Some(task), _) if is_manifest(&task.blob.name) => manifests.remember(task),
+                (Some(task), _) if order.turn(&task.blob.name) > Turn::Media => manifests.remember(task),
                 (Some(task), _) => return Ok(Some((task, (join, manifests)))),
                 (None, Some(size_bytes)) => progress.skipped(size_bytes),
                 (None, None) => {}
@@ -71,23 +101,20 @@ pub fn media<'a>(
     })
 }
 
-/// The manifests that are to be copied.
-pub fn manifests(join: Join) -> impl Stream<Item = Result<Task, Failure>> {
-    try_unfold(join, |mut join| async move {
+/// The manifests of one turn that are to be copied.
+pub fn manifests(
+    join: Join,
+    order: &dyn Order,
+    turn: Turn,
+) -> impl Stream<Item = Result<Task, Failure>> + use<'_> {
+    try_unfold(join, move |mut join| async move {
         while let Some(pair) = join.next().await? {
-            if let Some(task) = Task::of(pair).filter(|task| is_manifest(&task.blob.name)) {
+            if let Some(task) = Task::of(pair).filter(|task| order.turn(&task.blob.name) == turn) {
                 return Ok(Some((task, join)));
             }
         }
         Ok(None)
     })
-}
-
-/// Whether players begin with it.
-pub fn is_manifest(name: &str) -> bool {
-    const ENDINGS: [&str; 4] = [".ism", ".ismc", ".mpd", ".m3u8"];
-    let name = name.to_ascii_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]
@@ -116,7 +143,7 @@ mod tests {
         let pending = Blob { copy_status: Some(CopyStatus::Pending), ..blob("a.mp4", 1) };
         let replica = [pending, blob("b.mp4", 2), blob("stray.mp4", 1), blob("x.mp4", 5)];
         let (mut later, progress) = (Manifests::default(), Progress::default());
-        let tasks: Vec<_> = media(join(&source, &replica), &mut later, &progress).try_collect().await.unwrap();
+        let tasks: Vec<_> = media(join(&source, &replica), &ByName, &mut later, &progress).try_collect().await.unwrap();
         assert_eq!(names(&tasks), [("a.mp4", true), ("b.mp4", false), ("t.jpg", false)]);
         assert_eq!((names(&later.tasks), later.are_more), (vec![("m.ISM", false)], false));
         assert_eq!((progress.snapshot().files_done, progress.snapshot().bytes_done), (1, 5));
@@ -127,9 +154,9 @@ mod tests {
         let names: Vec<_> = (0..MANIFESTS + 2).map(|number| format!("{number:05}.m3u8")).collect();
         let source: Vec<_> = names.iter().map(|name| blob(name, 1)).collect();
         let (mut later, progress) = (Manifests::default(), Progress::default());
-        let tasks: Vec<_> = media(join(&source, &[]), &mut later, &progress).try_collect().await.unwrap();
+        let tasks: Vec<_> = media(join(&source, &[]), &ByName, &mut later, &progress).try_collect().await.unwrap();
         assert_eq!((tasks.len(), later.tasks.len(), later.are_more), (0, MANIFESTS, true));
-        let rest: Vec<_> = manifests(join(&source, &source[..MANIFESTS])).try_collect().await.unwrap();
+        let rest: Vec<_> = manifests(join(&source, &source[..MANIFESTS]), &ByName, Turn::Master).try_collect().await.unwrap();
         assert_eq!(rest.len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Reads streaming manifests and says what a player would see. Pure: bytes in, a comparable summary out.
+//! Reads manifests that endpoints have served, and says what a player would see. Pure: bytes in, comparable lines out.
 
 use roxmltree::{Document, Node};
 use sha2::{Digest, Sha256};
@@ -6,35 +6,47 @@ use sha2::{Digest, Sha256};
 use crate::manifests::{Manifest, Summary, decode};
 use crate::model::Protocol;
 
-/// What a player would see of a manifest: one line a fact, in a fixed order. Equal summaries, equal streams.
-///
-/// # Errors
-/// What is wrong with it: lower case, for an operator.
-pub fn summarise(protocol: Protocol, body: &[u8]) -> Result<Vec<String>, String> {
-    match protocol {
-        Protocol::Smooth => {
-            let text = decode(None, body.to_vec()).map_err(|problem| problem.to_string())?;
-            summarise_xml(&text, "SmoothStreamingMedia", smooth_facts)
-        }
-        // Only their endings matter here: how the two are told apart.
-        Protocol::Dash => packaged_facts("manifest.mpd", body),
-        Protocol::Hls => packaged_facts("manifest.m3u8", body),
-    }
+/// A manifest that an endpoint has served, with what a player would see of it.
+#[derive(Debug)]
+pub struct Facts {
+    /// One line a fact, in a fixed order. Equal lines, equal streams.
+    pub lines: Vec<String>,
+    /// HLS and DASH, to be read further.
+    pub packaged: Option<(Manifest, Summary)>,
 }
 
-fn packaged_facts(path: &str, body: &[u8]) -> Result<Vec<String>, String> {
-    let manifest = Manifest::read(path, None, None, body.to_vec()).map_err(|problem| problem.to_string())?;
-    let (mut files, mut digest) = (0, Sha256::new());
-    let summary = manifest.visit(&mut |named| {
-        files += 1;
-        digest.update(format!("{named:?}\n"));
-    });
-    let Summary { kind, is_complete, renditions, protection } = summary.map_err(|problem| problem.to_string())?;
-    let about = format!("{kind:?} complete={is_complete} protection={protection:?}");
-    let offers = renditions.into_iter().map(|rendition| format!("{rendition:?}"));
-    let digest = digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let names = format!("names {files} files, SHA-256 of their addresses {digest}");
-    Ok([about].into_iter().chain(offers).chain([names]).collect())
+impl Facts {
+    /// Reads the manifest of `protocol` that is served at `path`, with the encoding that its headers say.
+    ///
+    /// # Errors
+    /// What is wrong with it: lower case, for an operator.
+    pub fn read(protocol: Protocol, path: &str, encoding: Option<&str>, body: &[u8]) -> Result<Self, String> {
+        let content_type = match protocol {
+            Protocol::Smooth => {
+                let text = decode(encoding, body.to_vec()).map_err(|problem| problem.to_string())?;
+                let lines = summarise_xml(&text, "SmoothStreamingMedia", smooth_facts)?;
+                return Ok(Self { lines, packaged: None });
+            }
+            Protocol::Dash => "application/dash+xml",
+            Protocol::Hls => "application/vnd.apple.mpegurl",
+            Protocol::Progressive => return Ok(Self { lines: Vec::new(), packaged: None }),
+        };
+        let manifest = Manifest::read(path, Some(content_type), encoding, body.to_vec());
+        let manifest = manifest.map_err(|problem| problem.to_string())?;
+        let (mut files, mut digest) = (0, Sha256::new());
+        let summary = manifest.visit(&mut |named| {
+            files += 1;
+            digest.update(format!("{named:?}\n"));
+        });
+        let summary = summary.map_err(|problem| problem.to_string())?;
+        let Summary { kind, is_complete, renditions, protection } = &summary;
+        let about = format!("{kind:?} complete={is_complete} protection={protection:?}");
+        let offers = renditions.iter().map(|rendition| format!("{rendition:?}"));
+        let digest = digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let names = format!("names {files} files, SHA-256 of their addresses {digest}");
+        let lines = [about].into_iter().chain(offers).chain([names]).collect();
+        Ok(Self { lines, packaged: Some((manifest, summary)) })
+    }
 }
 
 fn summarise_xml(text: &str, root: &str, facts: fn(Node<'_, '_>) -> Vec<String>) -> Result<Vec<String>, String> {
@@ -71,6 +83,10 @@ fn smooth_facts(root: Node<'_, '_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn summarise(protocol: Protocol, body: &[u8]) -> Result<Vec<String>, String> {
+        Facts::read(protocol, "film/manifest", None, body).map(|facts| facts.lines)
+    }
 
     #[test]
     fn the_same_stream_in_another_encoding_is_the_same() {

@@ -1,0 +1,177 @@
+//! Goes through all that players would be given, at both sites side by side.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::try_join;
+use futures::stream;
+
+use super::endpoint::{Delivery, Endpoint, Fetched, HINT};
+use super::pieces::Pieces;
+use crate::failure::Failure;
+use crate::model::{CheckedSegments, ManifestProof, Protocol, StreamingUrl, encode_path};
+use crate::replication::budget::Budget;
+
+/// Playlists that are looked at, at once.
+const PLAYLISTS_AT_ONCE: usize = 8;
+/// Segments of one playlist that are asked for, at once.
+const SEGMENTS_AT_ONCE: usize = 8;
+
+/// What was found to be equal.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The manifests that players begin with.
+    pub manifests: Vec<ManifestProof>,
+    /// Playlists and segments that both sites have answered with.
+    pub checked: u64,
+    /// Ids of keys, or of key systems.
+    pub protection: BTreeSet<String>,
+    /// What pages of other hosts are allowed is the same at both sites; `None`: nothing was asked for.
+    pub same_cors: Option<bool>,
+}
+
+/// Both endpoints.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    source: Endpoint<'a>,
+    replica: Endpoint<'a>,
+    which: CheckedSegments,
+    budget: Budget,
+    found: Mutex<Found>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(source: Endpoint<'a>, replica: Endpoint<'a>, which: CheckedSegments, budget: Budget) -> Self {
+        Self { source, replica, which, budget, found: Mutex::default() }
+    }
+
+    /// Plays these addresses.
+    pub async fn play(self, urls: &[StreamingUrl]) -> Result<Found, Failure> {
+        for url in urls {
+            if url.protocol == Protocol::Progressive {
+                self.piece(&url.path).await?;
+                continue;
+            }
+            let (ours, theirs) = self.both(url.protocol, &url.path).await?;
+            self.add(|found| found.manifests.extend([ours.proof.clone(), theirs.proof.clone()]));
+            let Some(pieces) = self.follow(url.protocol, &ours).await? else { continue };
+            let playlists = stream::iter(pieces.playlists.into_iter().map(Ok));
+            let played = self.budget.each(playlists, PLAYLISTS_AT_ONCE, |name| self.playlist(url.protocol, name));
+            self.all_done(played.await?)?;
+        }
+        Ok(self.found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same manifest of both sites, equal.
+    async fn both(&self, protocol: Protocol, path: &str) -> Result<(Fetched, Fetched), Failure> {
+        let both = try_join(self.source.manifest(protocol, path), self.replica.manifest(protocol, path));
+        let (ours, theirs) = both.await?;
+        self.compare(protocol, &ours, &theirs).map_err(|failure| failure.at_site(&self.replica.site.name))?;
+        Ok((ours, theirs))
+    }
+
+    /// Asks for the media that a manifest names. What it names besides is given back.
+    async fn follow(&self, protocol: Protocol, manifest: &Fetched) -> Result<Option<Pieces>, Failure> {
+        let Some((text, summary)) = &manifest.facts.packaged else { return Ok(None) };
+        self.add(|found| found.protection.extend(summary.protection.iter().cloned()));
+        if !summary.is_complete {
+            let message = format!("{} manifest says that more will be added", protocol.name());
+            return Err(Failure::transient("manifest-not-complete", message).with_hint(HINT));
+        }
+        if self.which == CheckedSegments::None {
+            return Ok(None);
+        }
+        let (mut first, mut named) = (0, Pieces::default());
+        while let Some(pieces) = Pieces::find(text, summary, self.which, first) {
+            named.playlists.extend(pieces.playlists);
+            let media = stream::iter(pieces.media.into_iter().map(Ok));
+            let checked = self.budget.each(media, SEGMENTS_AT_ONCE, |name| self.piece_of(name));
+            self.all_done(checked.await?)?;
+            first = Pieces::after(first);
+        }
+        Ok(Some(named))
+    }
+
+    async fn playlist(&self, protocol: Protocol, name: String) -> Result<(), Failure> {
+        let (ours, _) = self.both(protocol, &address(&name)).await?;
+        self.add(|found| found.checked += 1);
+        self.follow(protocol, &ours).await.map(drop)
+    }
+
+    async fn piece_of(&self, name: String) -> Result<(), Failure> {
+        self.piece(&address(&name)).await
+    }
+
+    /// Asks both sites for one piece of media, which must be equally long.
+    async fn piece(&self, path: &str) -> Result<(), Failure> {
+        if self.which == CheckedSegments::None {
+            return Ok(());
+        }
+        let (ours, theirs) = try_join(self.source.length(path), self.replica.length(path)).await?;
+        if ours != theirs {
+            let told = |length: Option<u64>| length.map_or_else(|| "an unknown number of".into(), |n| n.to_string());
+            let message = format!("'{path}' has {} bytes instead of {}", told(theirs), told(ours));
+            return Err(Failure::transient("segments-differ", message).with_hint(HINT).at_site(&self.replica.site.name));
+        }
+        self.add(|found| found.checked += 1);
+        let is_first = self.add(|found| found.same_cors.is_none() && found.same_cors.replace(true).is_none());
+        if is_first { self.compare_delivery(path).await } else { Ok(()) }
+    }
+
+    /// Once for an asset: what is said beside the bytes is a matter of the endpoint.
+    async fn compare_delivery(&self, path: &str) -> Result<(), Failure> {
+        let (ours, theirs) = try_join(self.source.delivery(path), self.replica.delivery(path)).await?;
+        let Delivery { has_ranges, cors } = theirs;
+        if ours.has_ranges && !has_ranges {
+            let message = format!("'{path}' cannot be had in ranges of bytes, as it can at the source");
+            return Err(Failure::permanent("ranges-unsupported", message)
+                .with_hint("players seek by ranges: let the replica's web server answer them, then replay")
+                .at_site(&self.replica.site.name));
+        }
+        if ours.cors != cors {
+            tracing::warn!(site = %self.replica.site.name, source = ?ours.cors, replica = ?cors,
+                "CORS headers differ: a player in a browser may not be able to play from both sites");
+        }
+        self.add(|found| found.same_cors = Some(ours.cors == cors));
+        Ok(())
+    }
+
+    /// Both must name the same streams, and the replica's must not send players back to the source.
+    fn compare(&self, protocol: Protocol, source: &Fetched, replica: &Fetched) -> Result<(), Failure> {
+        let name = protocol.name();
+        let (ours, theirs) = (&source.facts.lines, &replica.facts.lines);
+        if ours != theirs {
+            let differs = ours.iter().zip(theirs).find(|(ours, theirs)| ours != theirs);
+            let example = differs.map_or_else(
+                || format!("{} facts against {}", ours.len(), theirs.len()),
+                |(ours, theirs)| format!("'{ours}' against '{theirs}'"),
+            );
+            return Err(Failure::transient(
+                "manifests-differ",
+                format!("{name} manifests of both sites name different streams: {example}"),
+            ));
+        }
+        let authority = self.source.base.authority();
+        if replica.text.contains(&format!("//{authority}/")) {
+            return Err(Failure::permanent(
+                "manifest-points-at-source",
+                format!("the replica's {name} manifest names the source's host {authority}"),
+            )
+            .with_hint("players would go back to the source: manifests must use relative addresses"));
+        }
+        Ok(())
+    }
+
+    fn all_done(&self, begun: Option<usize>) -> Result<(), Failure> {
+        begun.map_or(Ok(()), |_| Err(self.budget.spent("asking both sites for the segments")))
+    }
+
+    fn add<T>(&self, change: impl FnOnce(&mut Found) -> T) -> T {
+        change(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A name as the path of an address.
+fn address(name: &str) -> String {
+    format!("/{}", encode_path(name))
+}
