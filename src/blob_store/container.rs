@@ -13,9 +13,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::sas::{Grant, Signer};
 use super::Account;
 use super::page::MOST_BLOBS;
+use super::sas::{Grant, Signer};
 use crate::settings::Secret;
 
 /// What stays as it is in the path of a blob's URL: RFC 3986's unreserved characters and the slash.

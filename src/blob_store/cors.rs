@@ -19,10 +19,8 @@ impl BlobAccount {
             let look = async {
                 // any container gives the account's address and signs for it
                 let container = self.container(super::CHECKED_CONTAINER);
-                let options = BlobServiceClientOptions {
-                    client_options: container.client_options(None),
-                    ..Default::default()
-                };
+                let options =
+                    BlobServiceClientOptions { client_options: container.client_options(None), ..Default::default() };
                 let client = BlobServiceClient::new(container.url(Grant::LookAtService)?, None, Some(options))?;
                 client.get_properties(None).await?.into_model()
             };

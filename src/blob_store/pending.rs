@@ -37,8 +37,8 @@ impl BlobCopy<'_> {
     /// aborted, for nothing else can be written before it ends.
     pub(super) async fn adopt(&self) -> Result<bool, Failure> {
         let Some(found) = self.look().await? else { return Ok(false) };
-        let is_ours =
-            self.is_same_source(&found) && found.copied_from.as_ref().is_none_or(|source| source.etag == self.blob.etag);
+        let is_ours = self.is_same_source(&found)
+            && found.copied_from.as_ref().is_none_or(|source| source.etag == self.blob.etag);
         let ended = match (&found.status, is_ours) {
             (Some(CopyStatus::Pending), true) => {
                 tracing::debug!(blob = self.blob.name, "a copy that is under way is waited for");
@@ -53,7 +53,8 @@ impl BlobCopy<'_> {
             (_, false) => return Ok(false),
         };
         // Whose version nobody named may be any: only a copy of our own proves which one it is.
-        Ok(matches!(ended.status, Some(CopyStatus::Success)) && ended.copied_from.is_some_and(|source| source.etag == self.blob.etag))
+        Ok(matches!(ended.status, Some(CopyStatus::Success))
+            && ended.copied_from.is_some_and(|source| source.etag == self.blob.etag))
     }
 
     /// Waits until a started copy has ended well.

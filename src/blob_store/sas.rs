@@ -99,9 +99,7 @@ impl Signer {
             // name, sp, ss, srt, st, se, sip, spr, sv, ses ("Create an account SAS")
             Some(resource) => (
                 vec![("ss", "b"), ("srt", resource)],
-                format!(
-                    "{account}\n{permissions}\nb\n{resource}\n{start}\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"
-                ),
+                format!("{account}\n{permissions}\nb\n{resource}\n{start}\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"),
             ),
             // sp, st, se, resource, si, sip, spr, sv, sr, snapshot, ses, rscc, rscd, rsce, rscl, rsct
             None => {

@@ -10,7 +10,7 @@ use super::Exit;
 use super::bar::with_bar;
 use crate::events::encode_replicated;
 use crate::failure::{Failure, FailureKind};
-use crate::model::{AssetRef, CopyCount, Replicated, ReplicationJob, ReplicationRequest, SiteName};
+use crate::model::{AssetRef, CopyCount, Location, Replicated, ReplicationJob, ReplicationRequest, SiteName};
 use crate::replication::{
     AllSites, Budget, Progress, Resolution, Sites, give_back, replicate as run_pipeline, resolve,
 };
@@ -27,7 +27,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// What to replicate.
 #[derive(Debug, Args)]
 pub struct ReplicateArguments {
-    /// The asset's id at the source (nb:cid:UUID:...)
+    /// The asset at the source: its id (nb:cid:UUID:...), or of packaged streams the container or container/folder/
     #[arg(long)]
     asset: String,
     /// The site it was encoded at; may be left out where the settings have exactly one route
@@ -132,7 +132,7 @@ async fn find_jobs(arguments: &ReplicateArguments, sites: &AllSites) -> Result<R
         id: arguments.asset.clone(),
         site: arguments.from.clone(),
         account: None,
-        asset: AssetRef::Id(crate::events::parse_asset_id(&arguments.asset)?),
+        asset: asset_of(&arguments.asset)?,
         encoding_job_state: None,
         finished_at: None,
         expected: None,
@@ -142,6 +142,16 @@ async fn find_jobs(arguments: &ReplicateArguments, sites: &AllSites) -> Result<R
         traceparent: None,
     };
     resolve(&request, OffsetDateTime::now_utc(), 1, sites).await
+}
+
+fn asset_of(text: &str) -> Result<AssetRef, Failure> {
+    match Location::parse(text) {
+        Some(location) => Ok(AssetRef::Location(location)),
+        None => crate::events::parse_asset_id(text).map(AssetRef::Id).map_err(|_| {
+            let problem = "is neither nb:cid:UUID: and a GUID nor a container or container/folder/";
+            Failure::invalid("wrong-asset-id", format!("--asset {problem}"))
+        }),
+    }
 }
 
 /// Runs one job; what is not ready yet is waited for, as the queue would.

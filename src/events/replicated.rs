@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::finished::location_data;
 use super::message::OutgoingEvent;
 use super::{derived_id, times};
-use super::finished::location_data;
 use crate::model::{ManifestProof, Protection, PublishedSite, Replicated, StreamingUrl, Timing, Verification};
 
 const REPLICATED: &str = "media.asset.replicated.v1";

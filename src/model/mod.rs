@@ -14,7 +14,9 @@ mod site;
 mod streaming;
 
 pub use asset::{Asset, AssetFile, AssetMark, AssetRef};
-pub use blob::{Blob, BlobKind, BlobProperties, CopiedFrom, CopyStatus, Difference, METADATA_SOURCE_ETAG, PublicAccess};
+pub use blob::{
+    Blob, BlobKind, BlobProperties, CopiedFrom, CopyStatus, Difference, METADATA_SOURCE_ETAG, PublicAccess,
+};
 pub use cloud::Cloud;
 pub use compared::{CheckedSegments, Compared, ComparedBytes};
 pub use job::ReplicationJob;

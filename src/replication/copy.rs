@@ -57,12 +57,7 @@ pub async fn copy_containers(
 }
 
 /// Manifests last, so that no player ever sees one whose media are missing or wrong.
-async fn copy_in_order(
-    engine: &CopyEngine<'_>,
-    known: Join,
-    order: &dyn Order,
-    sites: &Sites,
-) -> Result<(), Failure> {
+async fn copy_in_order(engine: &CopyEngine<'_>, known: Join, order: &dyn Order, sites: &Sites) -> Result<(), Failure> {
     let mut later = Manifests::default();
     engine.copy_all(plan::media(known, order, &mut later, engine.progress)).await?;
     if later.tasks.is_empty() {

@@ -59,7 +59,8 @@ pub async fn replicate(
     let result = {
         let mut lost = pin!(lease.keep().fuse());
         let result = tokio::select! {
-            result = pipeline(job, sites, &storage, budget, progress) => result,
+            // boxed: it is large, and all that waits for it would be moved with it
+            result = Box::pin(pipeline(job, sites, &storage, budget, progress)) => result,
             failure = &mut lost => Err(failure.at_site(&sites.replica.name)),
             overrun = budget.overrun() => Err(overrun),
         };
@@ -85,7 +86,7 @@ async fn pipeline(
     progress: &Progress,
 ) -> Result<Replicated, Failure> {
     if let (None, Some(location)) = (&sites.source.media, Location::parse(&job.asset_id)) {
-        return packaged::replicate_packaged(job, &location, sites, budget, progress).await;
+        return Box::pin(packaged::replicate_packaged(job, &location, sites, budget, progress)).await;
     }
     let (source, replica) = (&sites.source, &sites.replica);
 
@@ -109,7 +110,7 @@ async fn pipeline(
         step(progress, "ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica))
             .await?;
     let published_at = OffsetDateTime::now_utc();
-    let playing = playback::verify_playback(&asset, &locator, &twin, sites, budget);
+    let playing = Box::pin(playback::verify_playback(&asset, &locator, &twin, sites, budget));
     let playback = step(progress, "verify_playback", playing).await?;
 
     let content = verified.content().clone();

@@ -102,8 +102,9 @@ fn find_route(request: &ReplicationRequest, all: &AllSites) -> Result<Route, Fai
         }
         (None, Some(account)) => {
             let is_its = |route: &&Route| {
-                all.site(&route.source)
-                    .is_ok_and(|site| site.media.as_ref().is_some_and(|media| media.account().eq_ignore_ascii_case(account)))
+                all.site(&route.source).is_ok_and(|site| {
+                    site.media.as_ref().is_some_and(|media| media.account().eq_ignore_ascii_case(account))
+                })
             };
             let unknown = || {
                 Failure::invalid("unknown-account", "no site with a route has the media service account that sent this")

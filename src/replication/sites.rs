@@ -94,7 +94,8 @@ impl Site {
     /// Permanent `no-media-service` where streams are served straight from storage.
     pub fn media(&self) -> Result<&AmsV2, Failure> {
         self.media.as_ref().ok_or_else(|| {
-            Failure::permanent("no-media-service", format!("site '{}' has no media service", self.name)).at_site(&self.name)
+            Failure::permanent("no-media-service", format!("site '{}' has no media service", self.name))
+                .at_site(&self.name)
         })
     }
 

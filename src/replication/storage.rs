@@ -174,8 +174,7 @@ impl<'a> Storage<'a> {
             match media.find_replica_assets(&mark).await {
                 Ok(ids) => {
                     for id in ids {
-                        release_or_tell(sas_uses.hold(&replica.name, media, &id, SasPurpose::Write, closing))
-                            .await;
+                        release_or_tell(sas_uses.hold(&replica.name, media, &id, SasPurpose::Write, closing)).await;
                     }
                 }
                 Err(failure) => {

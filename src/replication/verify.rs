@@ -88,12 +88,7 @@ pub async fn verify_copy(
 
 /// Does: lists both sites and compares all media, before the manifests that name them are copied.
 /// Fails as: `verify_copy`, but for what is at the replica only.
-pub async fn verify_media(
-    from: &Container,
-    to: &Container,
-    order: &dyn Order,
-    sites: &Sites,
-) -> Result<(), Failure> {
+pub async fn verify_media(from: &Container, to: &Container, order: &dyn Order, sites: &Sites) -> Result<(), Failure> {
     let mut join = Join::new(Reading::of(from), Reading::of(to));
     let mut found = Differences::default();
     while let Some(pair) = join.next().await? {

@@ -48,19 +48,19 @@ impl SiteSettings {
 }
 
 fn complete_media(media: &mut MediaSettings, cloud: Cloud) {
-        if let Ok(root) = media.api_root(cloud) {
-            media.api_url = Some(root);
+    if let Ok(root) = media.api_root(cloud) {
+        media.api_url = Some(root);
+    }
+    match media.identity(cloud) {
+        Ok(Identity::Acs { token_url, scope, .. }) => {
+            (media.token_url, media.scope) = (Some(token_url), Some(scope));
         }
-        match media.identity(cloud) {
-            Ok(Identity::Acs { token_url, scope, .. }) => {
-                (media.token_url, media.scope) = (Some(token_url), Some(scope));
-            }
-            Ok(Identity::Entra { resource, .. }) => {
-                media.resource = Some(resource);
-                media.authority_url = media.authority_url.take().or_else(|| cloud.authority_url().parse().ok());
-            }
-            Err(_) => {}
+        Ok(Identity::Entra { resource, .. }) => {
+            media.resource = Some(resource);
+            media.authority_url = media.authority_url.take().or_else(|| cloud.authority_url().parse().ok());
         }
+        Err(_) => {}
+    }
 }
 
 /// The kinds of site that we know.

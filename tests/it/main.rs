@@ -22,6 +22,7 @@ mod metrics;
 mod no_key;
 mod one_shot;
 mod outage;
+mod packaged;
 mod parked;
 mod publishing;
 mod rabbitmq;

@@ -63,9 +63,10 @@ fn the_environment_beats_the_file_and_the_file_beats_the_defaults() -> Result<()
     assert_eq!(settings.worker.job_deadline_seconds, 86_400, "from the defaults");
     let site = |name: &str| settings.sites.iter().find(|(key, _)| key.as_str() == name).map(|(_, site)| site);
     let west = site("west").context("no west")?;
-    assert_eq!(west.media.account, "westmedia", "trimmed");
-    let key =
-        |site: &stream_replicator::settings::SiteSettings| site.media.key.as_ref().map(|key| key.expose().to_owned());
+    assert_eq!(west.media.as_ref().unwrap().account, "westmedia", "trimmed");
+    let key = |site: &stream_replicator::settings::SiteSettings| {
+        site.media.as_ref()?.key.as_ref().map(|key| key.expose().to_owned())
+    };
     assert_eq!(key(west).as_deref(), Some("0075"), "trimmed, and still text");
     assert_eq!(
         key(site("east").context("no east")?).as_deref(),
@@ -86,7 +87,7 @@ fn a_secret_may_be_a_file() -> Result<()> {
     let line = format!("key_file = '{}'", secret.display());
     let settings = load_text(&GOOD.replace("key = \"media key\"", &line), &[])??;
     let keys: Vec<_> =
-        settings.sites.values().filter_map(|site| site.media.key.as_ref()).map(|key| key.expose()).collect();
+        settings.sites.values().filter_map(|site| site.media.as_ref()?.key.as_ref()).map(|key| key.expose()).collect();
     assert_eq!(keys, ["from a file", "0075"], "east, west");
 
     std::fs::write(&secret, "amqps://worker:hunter3@broker/%2f\n")?;

@@ -102,11 +102,7 @@ pub fn media<'a>(
 }
 
 /// The manifests of one turn that are to be copied.
-pub fn manifests(
-    join: Join,
-    order: &dyn Order,
-    turn: Turn,
-) -> impl Stream<Item = Result<Task, Failure>> + use<'_> {
+pub fn manifests(join: Join, order: &dyn Order, turn: Turn) -> impl Stream<Item = Result<Task, Failure>> + use<'_> {
     try_unfold(join, move |mut join| async move {
         while let Some(pair) = join.next().await? {
             if let Some(task) = Task::of(pair).filter(|task| order.turn(&task.blob.name) == turn) {
@@ -156,7 +152,8 @@ mod tests {
         let (mut later, progress) = (Manifests::default(), Progress::default());
         let tasks: Vec<_> = media(join(&source, &[]), &ByName, &mut later, &progress).try_collect().await.unwrap();
         assert_eq!((tasks.len(), later.tasks.len(), later.are_more), (0, MANIFESTS, true));
-        let rest: Vec<_> = manifests(join(&source, &source[..MANIFESTS]), &ByName, Turn::Master).try_collect().await.unwrap();
+        let rest: Vec<_> =
+            manifests(join(&source, &source[..MANIFESTS]), &ByName, Turn::Master).try_collect().await.unwrap();
         assert_eq!(rest.len(), 2);
     }
 }

@@ -116,7 +116,8 @@ impl Findings {
         }
         if self.missing.count > 0 {
             let message = format!("'{manifest}' names files that are not there: {}", self.missing.told());
-            let hint = "the stream cannot be played at the source either: upload the files, or encode again, then replay";
+            let hint =
+                "the stream cannot be played at the source either: upload the files, or encode again, then replay";
             let codes = ["files-not-there-yet", "manifest-names-missing"];
             return Err(incomplete(job, codes, message).with_hint(hint).at_site(&rules.source));
         }

@@ -136,7 +136,8 @@ async fn read_one(
     })?;
     findings.verify(job, name, rules)?;
     if !summary.is_complete {
-        let message = format!("'{name}' says that more will be added (no #EXT-X-ENDLIST, or an MPD that is not static)");
+        let message =
+            format!("'{name}' says that more will be added (no #EXT-X-ENDLIST, or an MPD that is not static)");
         let hint = "announce a stream when it is complete: package it as video on demand";
         return Err(incomplete(job, ["manifest-not-complete-yet", "manifest-not-complete"], message).with_hint(hint));
     }

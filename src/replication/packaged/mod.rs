@@ -35,16 +35,16 @@ pub async fn replicate_packaged(
     let place = Place::open(location, sites)?;
 
     let mut asset = step(progress, "find_source_asset", source::find_source_asset(job, &place, sites)).await?;
-    let reading = manifests::read_manifests(job, &asset, &place, sites);
+    let reading = Box::pin(manifests::read_manifests(job, &asset, &place, sites));
     let presentation = step(progress, "read_manifests", reading).await?;
     let ensuring = ensure_replica_container(&place, &asset, sites);
     step(progress, "ensure_replica_container", ensuring).await?;
-    let copying = copy_files(&mut asset, &presentation, &place, sites, budget, progress);
+    let copying = Box::pin(copy_files(&mut asset, &presentation, &place, sites, budget, progress));
     step(progress, progress::COPY_STEP, copying).await?;
     let verifying = verify_files(&mut asset, &place, sites, budget, progress);
     let verified = step(progress, "verify_copy", verifying).await?;
     let copied_at = OffsetDateTime::now_utc();
-    let playing = verify_playback(&presentation, &place, sites, budget);
+    let playing = Box::pin(verify_playback(&presentation, &place, sites, budget));
     let playback = step(progress, "verify_playback", playing).await?;
     let same_storage_cors = place.has_same_cors(sites).await;
 

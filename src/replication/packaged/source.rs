@@ -53,8 +53,8 @@ pub async fn find_source_asset(job: &ReplicationJob, place: &Place, sites: &Site
     let looks = futures::future::try_join(place.from.find_access(), place.to.find_access());
     let (access, replica_access) = looks.await?;
     let access = access.ok_or_else(|| gone("container"))?;
-    let asset = look(place, access, replica_access).await?;
     let at_source = |failure: Failure| failure.at_site(&sites.source.name);
+    let asset = look(place, access, replica_access, at_source).await?;
     verify_expected(job, &asset.inventory.content).map_err(at_source)?;
     if asset.inventory.content.files == 0 {
         return Err(gone("file in"));
@@ -71,6 +71,7 @@ async fn look(
     place: &Place,
     access: PublicAccess,
     replica_access: Option<PublicAccess>,
+    at_source: impl Fn(Failure) -> Failure,
 ) -> Result<Packaged, Failure> {
     let nothing = || Reading::Kept(Vec::new().into_iter());
     let replica = if replica_access.is_some() { Reading::of(&place.to) } else { nothing() };
@@ -80,7 +81,7 @@ async fn look(
     while let Some(pair) = join.next().await? {
         comparison.see(&pair);
         if let Some(blob) = pair.source() {
-            verify_kind(blob)?;
+            verify_kind(blob).map_err(&at_source)?;
             names.insert(&blob.name);
             let content_type = blob.properties.content_type.as_deref();
             if Manifest::is_one(&blob.name, content_type) {

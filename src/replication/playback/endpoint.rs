@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::Retryable;
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -39,10 +40,33 @@ pub struct Endpoint<'a> {
 
 /// A manifest as it was served.
 #[derive(Debug)]
-pub struct Fetched {
-    pub facts: Facts,
-    pub text: String,
+pub struct Served {
+    pub protocol: Protocol,
+    /// The name that its path stands for.
+    name: String,
+    encoding: Option<String>,
+    body: Bytes,
     pub proof: ManifestProof,
+}
+
+impl Served {
+    /// What a player would see of it.
+    pub fn facts(&self) -> Result<Facts, Failure> {
+        Facts::read(self.protocol, &self.name, self.encoding.as_deref(), &self.body).map_err(|problem| {
+            let message = format!("{} manifest {problem}", self.protocol.name());
+            Failure::transient("manifest-unreadable", message).at_site(&self.proof.site)
+        })
+    }
+
+    /// Whether the other one is the same, byte for byte.
+    pub fn is(&self, other: &Self) -> bool {
+        self.encoding == other.encoding && self.body == other.body
+    }
+
+    /// Whether it has this in its text, where it is not compressed.
+    pub fn says(&self, text: &str) -> bool {
+        self.body.windows(text.len()).any(|window| window == text.as_bytes())
+    }
 }
 
 /// How a piece of media is delivered beside its bytes.
@@ -56,19 +80,15 @@ pub struct Delivery {
 
 impl Endpoint<'_> {
     /// Fetches the manifest at `path`, which begins with a slash and is written as in an address.
-    pub async fn manifest(&self, protocol: Protocol, path: &str) -> Result<Fetched, Failure> {
+    pub async fn manifest(&self, protocol: Protocol, path: &str) -> Result<Served, Failure> {
         let answer = self.send(&Request::new(Method::GET, self.url(path)?)).await?;
-        let name = protocol.name();
-        if let Some(failure) = self.refusal(&answer, &format!("{name} manifest")) {
+        if let Some(failure) = self.refusal(&answer, &format!("{} manifest", protocol.name())) {
             return Err(failure.at_site(&self.site.name));
         }
-        let (encoding, place) = (answer.header("content-encoding"), decoded(path));
-        let facts = Facts::read(protocol, &place, encoding, &answer.body).map_err(|problem| {
-            Failure::transient("manifest-unreadable", format!("{name} manifest {problem}")).at_site(&self.site.name)
-        })?;
         let sha256 = Sha256::digest(&answer.body).iter().map(|byte| format!("{byte:02x}")).collect();
         let proof = ManifestProof { site: self.site.name.clone(), protocol, status: answer.status, sha256 };
-        Ok(Fetched { facts, text: String::from_utf8_lossy(&answer.body).into_owned(), proof })
+        let encoding = answer.header("content-encoding").map(str::to_owned);
+        Ok(Served { protocol, name: decoded(path), encoding, body: answer.body, proof })
     }
 
     /// How many bytes of media are at `path`, as HEAD says, or a range where HEAD is refused. Tries a few times.
@@ -106,8 +126,8 @@ impl Endpoint<'_> {
         if !matches!(answer.status, 200 | 206) {
             return Err(self.refused_piece(&answer, path));
         }
-        const CORS: [&str; 3] =
-            ["access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers"];
+        // not which headers are exposed: of a rule for all, a service names those that it happens to send
+        const CORS: [&str; 2] = ["access-control-allow-origin", "access-control-allow-credentials"];
         let cors = CORS.iter().filter_map(|name| Some(format!("{name}: {}", answer.header(name)?))).collect();
         Ok(Delivery { has_ranges: answer.status == 206, cors })
     }

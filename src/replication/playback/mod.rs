@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use url::Url;
 
 use self::endpoint::Endpoint;
-use self::walk::Walk;
 pub use self::walk::Found;
+use self::walk::Walk;
 use super::budget::Budget;
 use super::sites::{Site, Sites};
 use super::source::SourceAsset;

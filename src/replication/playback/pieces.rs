@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::manifests::{Manifest, Named, Role, Summary, Target};
 use crate::model::CheckedSegments;
 
-/// Segments that are looked up in a manifest at once: of a longer one, the next so many are found by reading it again.
+/// Where all segments are checked, so many are known at once: of a longer manifest, the next ones are found by reading it
+/// again.
 const AT_ONCE: u64 = 20_000;
 
 /// What a manifest names, by the names of their paths.
@@ -15,19 +16,22 @@ pub struct Pieces {
     pub playlists: BTreeSet<String>,
     /// Media: segments, or what comes before them.
     pub media: BTreeSet<String>,
+    /// Where the ones after these begin.
+    pub next: u64,
 }
 
 impl Pieces {
     /// The next ones that are to be checked, from the `first`-th name on; `None` after the last one.
     pub fn find(manifest: &Manifest, summary: &Summary, which: CheckedSegments, first: u64) -> Option<Self> {
-        let mut chosen = Self::default();
+        let next = if which == CheckedSegments::All { first + AT_ONCE } else { u64::MAX };
+        let mut chosen = Self { next, ..Self::default() };
         let mut seen = vec![0; summary.renditions.len()];
         let mut number = 0;
         let visited = manifest.visit(&mut |named| {
             let at = number;
             number += 1;
             let is_wanted = wanted(&named, summary, which, &mut seen);
-            if !(first..first + AT_ONCE).contains(&at) || !is_wanted {
+            if !(first..next).contains(&at) || !is_wanted {
                 return;
             }
             // what lies elsewhere is not ours to check; who may name what is looked at before anything is copied
@@ -38,11 +42,6 @@ impl Pieces {
         });
         // it has been visited before, and to its end
         visited.ok().filter(|_| first < number).map(|_| chosen)
-    }
-
-    /// Where the next ones begin.
-    pub fn after(first: u64) -> u64 {
-        first + AT_ONCE
     }
 }
 
@@ -68,15 +67,16 @@ mod tests {
     use super::*;
 
     fn media(segments: usize, which: CheckedSegments) -> Vec<String> {
-        let body = (0..segments).fold("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"i.mp4\"\n".to_owned(), |text, n| {
-            text + &format!("#EXTINF:2,\n{n}.m4s\n")
-        });
+        let body = (0..segments)
+            .fold("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"i.mp4\"\n".to_owned(), |text, n| {
+                text + &format!("#EXTINF:2,\n{n}.m4s\n")
+            });
         let manifest = Manifest::read("a/b.m3u8", None, None, body.into_bytes()).unwrap();
         let summary = manifest.visit(&mut |_| ()).unwrap();
         let (mut first, mut found) = (0, Vec::new());
         while let Some(pieces) = Pieces::find(&manifest, &summary, which, first) {
             found.extend(pieces.media);
-            first = Pieces::after(first);
+            first = pieces.next;
         }
         found
     }

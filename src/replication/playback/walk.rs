@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use futures::future::try_join;
 use futures::stream;
 
-use super::endpoint::{Delivery, Endpoint, Fetched, HINT};
+use super::endpoint::{Delivery, Endpoint, HINT, Served};
+use super::facts::Facts;
 use super::pieces::Pieces;
 use crate::failure::Failure;
 use crate::model::{CheckedSegments, ManifestProof, Protocol, StreamingUrl, encode_path};
@@ -52,9 +53,9 @@ impl<'a> Walk<'a> {
                 self.piece(&url.path).await?;
                 continue;
             }
-            let (ours, theirs) = self.both(url.protocol, &url.path).await?;
-            self.add(|found| found.manifests.extend([ours.proof.clone(), theirs.proof.clone()]));
-            let Some(pieces) = self.follow(url.protocol, &ours).await? else { continue };
+            let (facts, proofs) = self.both(url.protocol, &url.path).await?;
+            self.add(|found| found.manifests.extend(proofs));
+            let Some(pieces) = self.follow(url.protocol, &facts).await? else { continue };
             let playlists = stream::iter(pieces.playlists.into_iter().map(Ok));
             let played = self.budget.each(playlists, PLAYLISTS_AT_ONCE, |name| self.playlist(url.protocol, name));
             self.all_done(played.await?)?;
@@ -62,17 +63,22 @@ impl<'a> Walk<'a> {
         Ok(self.found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The same manifest of both sites, equal.
-    async fn both(&self, protocol: Protocol, path: &str) -> Result<(Fetched, Fetched), Failure> {
+    /// The same manifest of both sites: what they tell, which is equal.
+    async fn both(&self, protocol: Protocol, path: &str) -> Result<(Facts, [ManifestProof; 2]), Failure> {
         let both = try_join(self.source.manifest(protocol, path), self.replica.manifest(protocol, path));
         let (ours, theirs) = both.await?;
-        self.compare(protocol, &ours, &theirs).map_err(|failure| failure.at_site(&self.replica.site.name))?;
-        Ok((ours, theirs))
+        let facts = ours.facts()?;
+        if !theirs.is(&ours) {
+            same_streams(protocol, &facts, &theirs.facts()?)
+                .map_err(|failure| failure.at_site(&self.replica.site.name))?;
+        }
+        self.stays_there(&theirs)?;
+        Ok((facts, [ours.proof, theirs.proof]))
     }
 
     /// Asks for the media that a manifest names. What it names besides is given back.
-    async fn follow(&self, protocol: Protocol, manifest: &Fetched) -> Result<Option<Pieces>, Failure> {
-        let Some((text, summary)) = &manifest.facts.packaged else { return Ok(None) };
+    async fn follow(&self, protocol: Protocol, facts: &Facts) -> Result<Option<Pieces>, Failure> {
+        let Some((text, summary)) = &facts.packaged else { return Ok(None) };
         self.add(|found| found.protection.extend(summary.protection.iter().cloned()));
         if !summary.is_complete {
             let message = format!("{} manifest says that more will be added", protocol.name());
@@ -87,15 +93,15 @@ impl<'a> Walk<'a> {
             let media = stream::iter(pieces.media.into_iter().map(Ok));
             let checked = self.budget.each(media, SEGMENTS_AT_ONCE, |name| self.piece_of(name));
             self.all_done(checked.await?)?;
-            first = Pieces::after(first);
+            first = pieces.next;
         }
         Ok(Some(named))
     }
 
     async fn playlist(&self, protocol: Protocol, name: String) -> Result<(), Failure> {
-        let (ours, _) = self.both(protocol, &address(&name)).await?;
+        let (facts, _) = self.both(protocol, &address(&name)).await?;
         self.add(|found| found.checked += 1);
-        self.follow(protocol, &ours).await.map(drop)
+        self.follow(protocol, &facts).await.map(drop)
     }
 
     async fn piece_of(&self, name: String) -> Result<(), Failure> {
@@ -111,7 +117,9 @@ impl<'a> Walk<'a> {
         if ours != theirs {
             let told = |length: Option<u64>| length.map_or_else(|| "an unknown number of".into(), |n| n.to_string());
             let message = format!("'{path}' has {} bytes instead of {}", told(theirs), told(ours));
-            return Err(Failure::transient("segments-differ", message).with_hint(HINT).at_site(&self.replica.site.name));
+            return Err(Failure::transient("segments-differ", message)
+                .with_hint(HINT)
+                .at_site(&self.replica.site.name));
         }
         self.add(|found| found.checked += 1);
         let is_first = self.add(|found| found.same_cors.is_none() && found.same_cors.replace(true).is_none());
@@ -136,30 +144,17 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Both must name the same streams, and the replica's must not send players back to the source.
-    fn compare(&self, protocol: Protocol, source: &Fetched, replica: &Fetched) -> Result<(), Failure> {
-        let name = protocol.name();
-        let (ours, theirs) = (&source.facts.lines, &replica.facts.lines);
-        if ours != theirs {
-            let differs = ours.iter().zip(theirs).find(|(ours, theirs)| ours != theirs);
-            let example = differs.map_or_else(
-                || format!("{} facts against {}", ours.len(), theirs.len()),
-                |(ours, theirs)| format!("'{ours}' against '{theirs}'"),
-            );
-            return Err(Failure::transient(
-                "manifests-differ",
-                format!("{name} manifests of both sites name different streams: {example}"),
-            ));
-        }
+    /// The replica's manifest must not send players back to the source.
+    fn stays_there(&self, replica: &Served) -> Result<(), Failure> {
         let authority = self.source.base.authority();
-        if replica.text.contains(&format!("//{authority}/")) {
-            return Err(Failure::permanent(
-                "manifest-points-at-source",
-                format!("the replica's {name} manifest names the source's host {authority}"),
-            )
-            .with_hint("players would go back to the source: manifests must use relative addresses"));
+        if !replica.says(&format!("//{authority}/")) {
+            return Ok(());
         }
-        Ok(())
+        let name = replica.protocol.name();
+        let message = format!("the replica's {name} manifest names the source's host {authority}");
+        Err(Failure::permanent("manifest-points-at-source", message)
+            .with_hint("players would go back to the source: manifests must use relative addresses")
+            .at_site(&self.replica.site.name))
     }
 
     fn all_done(&self, begun: Option<usize>) -> Result<(), Failure> {
@@ -169,6 +164,20 @@ impl<'a> Walk<'a> {
     fn add<T>(&self, change: impl FnOnce(&mut Found) -> T) -> T {
         change(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn same_streams(protocol: Protocol, ours: &Facts, theirs: &Facts) -> Result<(), Failure> {
+    let (ours, theirs) = (&ours.lines, &theirs.lines);
+    if ours == theirs {
+        return Ok(());
+    }
+    let differs = ours.iter().zip(theirs).find(|(ours, theirs)| ours != theirs);
+    let example = differs.map_or_else(
+        || format!("{} facts against {}", ours.len(), theirs.len()),
+        |(ours, theirs)| format!("'{ours}' against '{theirs}'"),
+    );
+    let message = format!("{} manifests of both sites name different streams: {example}", protocol.name());
+    Err(Failure::transient("manifests-differ", message))
 }
 
 /// A name as the path of an address.

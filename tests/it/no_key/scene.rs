@@ -90,7 +90,7 @@ pub async fn none_left(world: &World) -> Result<()> {
 pub fn client(world: &World, site: &str) -> Result<AmsV2> {
     let settings = settings::load(Some(&world.config()), std::collections::HashMap::new())?;
     let sites = AllSites::connect(&settings)?;
-    Ok(sites.site(&site.parse().map_err(anyhow::Error::msg)?)?.media.clone())
+    Ok(sites.site(&site.parse().map_err(anyhow::Error::msg)?)?.media()?.clone())
 }
 
 /// Makes a SAS locator as another worker would.

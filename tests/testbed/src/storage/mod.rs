@@ -1,6 +1,7 @@
 //! A small blob storage client for tests and the emulator: fills containers, lists them, mints shared access signatures.
 
 mod lease;
+mod service;
 mod sign;
 mod types;
 mod wire;
@@ -80,6 +81,16 @@ impl Storage {
     /// When the service cannot be reached or refuses.
     pub async fn create_container(&self, container: &str) -> Result<()> {
         let call = Call::new(Method::PUT, self.url(container, "")).query("restype", "container");
+        expect(self.send(call).await?, &[StatusCode::CREATED, StatusCode::CONFLICT]).await.map(drop)
+    }
+
+    /// The same for a container whose blobs anybody may read, though not list (public access `blob`).
+    ///
+    /// # Errors
+    /// When the service cannot be reached or refuses.
+    pub async fn create_public_container(&self, container: &str) -> Result<()> {
+        let call = Call::new(Method::PUT, self.url(container, "")).query("restype", "container");
+        let call = call.header("x-ms-blob-public-access", "blob");
         expect(self.send(call).await?, &[StatusCode::CREATED, StatusCode::CONFLICT]).await.map(drop)
     }
 
