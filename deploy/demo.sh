@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Shows on a machine that may have nothing but Rust what this project does: sets up, builds, and plays the whole way of
 # a film from the encoder to two data centres, then a retry, then a dead letter. Everything is private and ends with it.
+# deploy/demo.sh --failover plays a film through a CDN's stand-in, for which it installs FFmpeg and nginx too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+if [ "${1:-}" = --failover ]; then needs_player=1; fi
 . deploy/setup.sh
 
 from=$SECONDS
@@ -14,4 +16,4 @@ cargo build $quiet --package stream-replicator --package testbed --bin stream-re
 say "build: done ($((SECONDS - from)) s)"
 
 target=${CARGO_TARGET_DIR:-target}/debug
-exec "$target/demo" --worker "$target/stream-replicator"
+exec "$target/demo" --worker "$target/stream-replicator" "$@"

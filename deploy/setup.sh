@@ -2,11 +2,14 @@
 # Makes a Debian machine ready for the tests and the demo: C compiler, RabbitMQ and Node.js from apt, Azurite from npm.
 # Sourced by the scripts beside it, or run alone. Everything there already: it says so and is done in a moment.
 # It starts nothing, and two runs at once wait for each other.
+# A script that plays films through a CDN's stand-in sets needs_player=1 first: FFmpeg and nginx too. Run alone, it
+# makes the machine ready for everything.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 azurite_home=${TESTBED_AZURITE_HOME:-$project/target/testbed/azurite}
 rabbitmq_home=${TESTBED_RABBITMQ_HOME:-/usr/lib/rabbitmq}
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then needs_player=1; fi
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
 
@@ -47,10 +50,15 @@ missing_packages() {
     fi
     has node || echo nodejs
     has npm || [ -n "${TESTBED_AZURITE_HOME:-}" ] || echo npm
+    if [ -n "${needs_player:-}" ]; then
+        has ffmpeg || echo ffmpeg
+        # not on everybody's PATH
+        has nginx || [ -x /usr/sbin/nginx ] || echo nginx
+    fi
 }
 
-# Forbids packages to start their services (invoke-rc.d asks this file), as the broker's would on its usual port.
-# A file of somebody else's stays; one of ours that a killed run left is taken for ours.
+# Forbids packages to start their services (invoke-rc.d asks this file), as the broker's and the web server's would on
+# their usual ports. A file of somebody else's stays; one of ours that a killed run left is taken for ours.
 policy=/usr/sbin/policy-rc.d
 policy_mark='# stream-replicator: no services while its set-up installs packages'
 forbid_services() {
@@ -91,10 +99,13 @@ install_packages() {
     update_package_lists
     # shellcheck disable=SC2086  # a list of names
     apt install --no-install-recommends $packages
-    case $packages in *rabbitmq-server*)
-        # nor shall the next boot start a broker that nobody asked for
-        if [ -d /run/systemd/system ]; then systemctl disable --quiet rabbitmq-server || true; fi ;;
-    esac
+    local service
+    for service in rabbitmq-server nginx; do
+        case $packages in *"$service"*)
+            # nor shall the next boot start what nobody asked for
+            if [ -d /run/systemd/system ]; then systemctl disable --quiet "$service" || true; fi ;;
+        esac
+    done
 }
 
 # Where a RabbitMQ of somebody's choice is not complete, the run stops here, not in its first test.

@@ -13,6 +13,7 @@ if [ "${1:-}" = --full ]; then
     shift
 fi
 
+needs_player=1
 . deploy/setup.sh
 
 from=$SECONDS
