@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod demo;
 pub mod emulator;
 pub mod overhead;
+pub mod playing;
 pub mod process;
 pub mod proxy;
 pub mod relay;

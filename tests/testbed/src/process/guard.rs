@@ -23,27 +23,27 @@ exec "$@" 3<&- </dev/null
 "#;
 
 /// What to start.
-pub(super) struct Launch<'a> {
-    pub(super) program: PathBuf,
-    pub(super) args: Vec<String>,
+pub(crate) struct Launch<'a> {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
     /// The child's whole environment, but for `PATH`.
-    pub(super) env: Vec<(&'static str, String)>,
+    pub(crate) env: Vec<(&'static str, String)>,
     /// Its working directory.
-    pub(super) dir: &'a Path,
+    pub(crate) dir: &'a Path,
     /// Takes its output.
-    pub(super) log: &'a Path,
+    pub(crate) log: &'a Path,
     /// Remove `dir` when we die without having cleaned up.
-    pub(super) remove_dir: bool,
+    pub(crate) remove_dir: bool,
 }
 
 /// A running child; dropping it kills it with all that it started.
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     child: Child,
     log: PathBuf,
 }
 
 impl Guarded {
-    pub(super) fn spawn(launch: Launch<'_>) -> Result<Self> {
+    pub(crate) fn spawn(launch: Launch<'_>) -> Result<Self> {
         let log = File::options().create(true).append(true).open(launch.log)?;
         let removed = if launch.remove_dir { launch.dir } else { Path::new("") };
         let child = Command::new("/bin/sh")
@@ -66,17 +66,17 @@ impl Guarded {
     }
 
     /// The process id.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// How the child ended, if it has.
-    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().context("cannot ask for the state of a child process")
     }
 
     /// An error with the last lines of the child's output when it has ended.
-    pub(super) fn check_alive(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn check_alive(&mut self, name: &str) -> Result<()> {
         if let Some(status) = self.ended()? {
             bail!("{name} ended early ({status}); its last output:\n{}", self.tail());
         }
@@ -84,7 +84,7 @@ impl Guarded {
     }
 
     /// The last lines of the child's output.
-    pub(super) fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<_> = text.lines().collect();
@@ -92,7 +92,7 @@ impl Guarded {
     }
 
     /// Signals the child alone.
-    pub(super) fn signal(&mut self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_none() {
             kill_process(Pid::from_child(&self.child), signal).context("cannot signal a child process")?;
         }
@@ -100,7 +100,7 @@ impl Guarded {
     }
 
     /// Asks the child to end, waits for it, and kills it when it is not gone after `limit`.
-    pub(super) fn stop(mut self, limit: Duration) -> Result<()> {
+    pub(crate) fn stop(mut self, limit: Duration) -> Result<()> {
         self.signal(Signal::TERM)?;
         let patience = Instant::now() + limit;
         while self.ended()?.is_none() && Instant::now() < patience {
@@ -119,7 +119,7 @@ impl Drop for Guarded {
 }
 
 /// Polls `look` until it finds something; an error of `look` or the deadline ends the wait.
-pub(super) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = look()? {
@@ -133,7 +133,7 @@ pub(super) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() ->
 }
 
 /// `N` different free ports of the loopback address. They can be lost again before they are used.
-pub(super) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     let mut held = Vec::with_capacity(N);
     for port in &mut ports {
@@ -145,6 +145,6 @@ pub(super) fn free_ports<const N: usize>() -> Result<[u16; N]> {
 }
 
 /// A loopback socket address.
-pub(super) fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

@@ -2,7 +2,7 @@
 
 mod azurite;
 mod broker;
-mod guard;
+pub(crate) mod guard;
 mod installation;
 mod node;
 mod rabbitmq;
