@@ -197,6 +197,7 @@ mod tests {
                 copied_bytes: 48_211_034,
                 duration: Duration::from_millis(3200),
                 compared: None,
+                checked: None,
             },
             timing: Timing {
                 finished_at: Some(at("2026-11-20T11:15:29.9+01:00")),

@@ -52,11 +52,11 @@ impl CheckedSegments {
     }
 }
 
-/// How far a comparison of bytes has come, for the run that goes on with it.
+/// How far a comparison of bytes, or of segments, has come, for the run that goes on with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compared {
-    /// Stands for the names and versions of all blobs of both sites: another value, another comparison.
+    /// Stands for what is compared: another value, another comparison.
     pub state: u64,
-    /// The first so many ranges are equal.
+    /// The first so many ranges, or segments, are equal.
     pub ranges: u64,
 }

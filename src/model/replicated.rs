@@ -141,6 +141,8 @@ pub struct CopyCount {
     pub duration: Duration,
     /// How far its bytes are compared, where they are.
     pub compared: Option<Compared>,
+    /// How far its segments are checked, where all of them are.
+    pub checked: Option<Compared>,
 }
 
 impl CopyCount {
@@ -153,6 +155,7 @@ impl CopyCount {
             copied_bytes: self.copied_bytes.saturating_add(earlier.copied_bytes),
             duration: self.duration.saturating_add(earlier.duration),
             compared: self.compared,
+            checked: self.checked,
         }
     }
 }
@@ -184,6 +187,7 @@ mod tests {
             copied_bytes,
             duration: Duration::from_secs(seconds),
             compared: None,
+            checked: None,
         };
         assert_eq!(count(2, 8, 20, 3).after(count(5, 0, 50, 4)), count(7, 3, 70, 7));
         // made up, or copied twice

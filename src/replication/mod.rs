@@ -110,7 +110,7 @@ async fn pipeline(
         step(progress, "ensure_replica_locator", locator::ensure_replica_locator(&mark, &files, &locator, replica))
             .await?;
     let published_at = OffsetDateTime::now_utc();
-    let playing = Box::pin(playback::verify_playback(&asset, &locator, &twin, sites, budget));
+    let playing = Box::pin(playback::verify_playback(&asset, &locator, &twin, sites, budget, progress));
     let playback = step(progress, "verify_playback", playing).await?;
 
     let content = verified.content().clone();

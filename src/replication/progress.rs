@@ -24,6 +24,7 @@ pub struct Progress {
     began: OnceLock<Instant>,
     took_ms: AtomicU64,
     compared: Mutex<Option<Compared>>,
+    checked: Mutex<Option<Compared>>,
     steps: watch::Sender<Vec<&'static str>>,
 }
 
@@ -44,7 +45,8 @@ impl Progress {
     /// That of a run which goes on where `earlier` ones have stopped.
     #[must_use]
     pub fn after(earlier: CopyCount) -> Self {
-        Self { compared: Mutex::new(earlier.compared), ..Self::default() }
+        let (compared, checked) = (Mutex::new(earlier.compared), Mutex::new(earlier.checked));
+        Self { compared, checked, ..Self::default() }
     }
 
     /// The counters now.
@@ -69,6 +71,7 @@ impl Progress {
             copied_bytes: read(&self.bytes_copied),
             duration: Duration::from_millis(read(&self.took_ms)),
             compared: self.compared(),
+            checked: self.checked(),
         }
     }
 
@@ -79,6 +82,15 @@ impl Progress {
 
     pub(super) fn has_compared(&self, compared: Option<Compared>) {
         *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = compared;
+    }
+
+    /// How far segments are checked.
+    pub(super) fn checked(&self) -> Option<Compared> {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_checked(&self, checked: Option<Compared>) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
     }
 
     pub(super) fn begin(&self, files: u64, bytes: u64) {

@@ -22,6 +22,8 @@ pub const COPIED_BYTES: &str = "x-replication-copied-bytes";
 pub const COPY_MS: &str = "x-replication-copy-ms";
 /// How far its bytes are compared: what stands for the state of both sites, a slash, and the number of ranges that are equal.
 pub const COMPARED: &str = "x-replication-compared";
+/// How far its segments are checked, in the same way.
+pub const CHECKED: &str = "x-replication-checked";
 /// When a worker first saw it.
 pub const FIRST_SEEN: &str = "x-replication-first-seen";
 /// When it is given up.
@@ -63,7 +65,7 @@ pub fn integer(headers: &Headers, name: &str) -> Option<i64> {
     headers.get_integer(name).or_else(|| headers.get_text(name)?.trim().parse().ok())
 }
 
-/// Reads [`COMPARED`]; `None` when it is none of ours.
+/// Reads [`COMPARED`] or [`CHECKED`]; `None` when it is none of ours.
 fn parse_compared(text: &str) -> Option<Compared> {
     let (state, ranges) = text.split_once('/')?;
     Some(Compared { state: u64::from_str_radix(state, 16).ok()?, ranges: ranges.parse().ok()? })
@@ -102,6 +104,7 @@ impl History {
                 duration: Duration::from_millis(large(COPY_MS)),
                 skipped_files: 0,
                 compared: headers.get_text(COMPARED).and_then(parse_compared),
+                checked: headers.get_text(CHECKED).and_then(parse_compared),
             },
             exchange: text(SOURCE_EXCHANGE, exchange),
             key: text(SOURCE_KEY, key),
@@ -133,9 +136,11 @@ impl History {
             headers.set(COPIED_BYTES, number(self.copied.copied_bytes));
             headers.set(COPY_MS, number(self.copied.duration.as_millis().try_into().unwrap_or(u64::MAX)));
         }
-        match self.copied.compared {
-            Some(compared) => headers.set(COMPARED, format!("{:016x}/{}", compared.state, compared.ranges)),
-            None => drop(headers.remove(COMPARED)),
+        for (name, compared) in [(COMPARED, self.copied.compared), (CHECKED, self.copied.checked)] {
+            match compared {
+                Some(compared) => headers.set(name, format!("{:016x}/{}", compared.state, compared.ranges)),
+                None => drop(headers.remove(name)),
+            }
         }
         headers.set(SOURCE_EXCHANGE, self.exchange.as_str());
         headers.set(SOURCE_KEY, self.key.as_str());

@@ -44,7 +44,7 @@ pub async fn replicate_packaged(
     let verifying = verify_files(&mut asset, &place, sites, budget, progress);
     let verified = step(progress, "verify_copy", verifying).await?;
     let copied_at = OffsetDateTime::now_utc();
-    let playing = Box::pin(verify_playback(&presentation, &place, sites, budget));
+    let playing = Box::pin(verify_playback(&presentation, &place, &verified, sites, budget, progress));
     let playback = step(progress, "verify_playback", playing).await?;
     let same_storage_cors = place.has_same_cors(sites).await;
 
@@ -123,13 +123,15 @@ async fn verify_files(
 async fn verify_playback(
     presentation: &Presentation,
     place: &Place,
+    verified: &VerifiedCopy,
     sites: &Sites,
     budget: Budget,
+    progress: &Progress,
 ) -> Result<Playback, Failure> {
     let [source, replica] = &place.bases;
     let urls = StreamingUrls::of_files(source, replica, &place.location, &presentation.entries);
     let urls = urls.map_err(|error| playback::unusable(&error))?;
-    playback::verify_files(place.bases.clone(), urls, sites, budget).await
+    playback::verify_files(place.bases.clone(), urls, verified.content(), sites, budget, progress).await
 }
 
 fn both(place: &Place) -> Join {

@@ -14,10 +14,11 @@ use self::endpoint::Endpoint;
 pub use self::walk::Found;
 use self::walk::Walk;
 use super::budget::Budget;
+use super::progress::Progress;
 use super::sites::{Site, Sites};
 use super::source::SourceAsset;
 use crate::failure::Failure;
-use crate::model::{StreamingLocator, StreamingUrls};
+use crate::model::{Content, StreamingLocator, StreamingUrls};
 
 /// A locator is new for so long; ours and those of the old tools begin some minutes before they are made.
 const YOUNG: time::Duration = time::Duration::minutes(20);
@@ -46,6 +47,7 @@ pub async fn verify_playback(
     twin: &StreamingLocator,
     sites: &Sites,
     budget: Budget,
+    progress: &Progress,
 ) -> Result<Playback, Failure> {
     let (source, replica) = (&sites.source, &sites.replica);
     let (source_base, replica_base) = try_join(find_base(source, locator), find_base(replica, twin)).await?;
@@ -53,7 +55,8 @@ pub async fn verify_playback(
         .map_err(|error| unusable(&error))?;
     let young = YOUNG + time::Duration::minutes(i64::from(sites.settings.locator_start_minutes_ago));
     let is_new = locator.start.is_none_or(|start| OffsetDateTime::now_utc() - start < young);
-    play([source_base, replica_base], urls, is_new, sites, budget).await
+    let content = &asset.inventory.content;
+    play([source_base, replica_base], urls, is_new, content, sites, budget, progress).await
 }
 
 /// Does: the same for files that are served straight from storage.
@@ -62,25 +65,29 @@ pub async fn verify_playback(
 pub async fn verify_files(
     bases: [Url; 2],
     urls: StreamingUrls,
+    content: &Content,
     sites: &Sites,
     budget: Budget,
+    progress: &Progress,
 ) -> Result<Playback, Failure> {
-    play(bases, urls, false, sites, budget).await
+    play(bases, urls, false, content, sites, budget, progress).await
 }
 
 async fn play(
     bases: [Url; 2],
     urls: StreamingUrls,
     is_new: bool,
+    content: &Content,
     sites: &Sites,
     budget: Budget,
+    progress: &Progress,
 ) -> Result<Playback, Failure> {
     let [source_base, replica_base] = bases;
     let endpoint = |site, base: &Url, is_new| Endpoint { site, base: base.clone(), is_new, tries: sites.copy_tries };
     let at_source = endpoint(&*sites.source, &source_base, is_new);
     // what is served by a locator may be new at the replica, however old it is at the source
     let at_replica = endpoint(&*sites.replica, &replica_base, sites.replica.media.is_some());
-    let walk = Walk::new(at_source, at_replica, sites.checked_segments, budget);
+    let walk = Walk::new(at_source, at_replica, sites.checked_segments, content, budget, progress);
     let found = walk.play(&urls.urls).await?;
     Ok(Playback { source_base, replica_base, urls, found })
 }

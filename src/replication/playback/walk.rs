@@ -1,22 +1,25 @@
 //! Goes through all that players would be given, at both sites side by side.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join;
 use futures::stream;
+use sha2::{Digest, Sha256};
 
 use super::endpoint::{Delivery, Endpoint, HINT, Served};
 use super::facts::Facts;
 use super::pieces::Pieces;
 use crate::failure::Failure;
-use crate::model::{CheckedSegments, ManifestProof, Protocol, StreamingUrl, encode_path};
+use crate::model::{CheckedSegments, Compared, Content, ManifestProof, Protocol, StreamingUrl, encode_path};
 use crate::replication::budget::Budget;
+use crate::replication::progress::Progress;
 
-/// Playlists that are looked at, at once.
-const PLAYLISTS_AT_ONCE: usize = 8;
-/// Segments of one playlist that are asked for, at once.
-const SEGMENTS_AT_ONCE: usize = 8;
+/// Playlists that are looked at, and segments of each that are asked for, at once.
+const SOME_AT_ONCE: (usize, usize) = (8, 8);
+/// The same where all segments are: one after the other, so that the next slice can go on where this one stops.
+const ALL_AT_ONCE: (usize, usize) = (1, 64);
 
 /// What was found to be equal.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Found {
     pub manifests: Vec<ManifestProof>,
     /// Playlists and segments that both sites have answered with.
     pub checked: u64,
+    /// How many of them are segments.
+    segments: u64,
     /// Ids of keys, or of key systems.
     pub protection: BTreeSet<String>,
     /// What pages of other hosts are allowed is the same at both sites; `None`: nothing was asked for.
@@ -38,12 +43,29 @@ pub struct Walk<'a> {
     replica: Endpoint<'a>,
     which: CheckedSegments,
     budget: Budget,
+    progress: &'a Progress,
+    /// Stands for what is played.
+    state: u64,
+    /// Segments that an earlier slice has checked, which this one has not come to yet.
+    to_skip: AtomicU64,
     found: Mutex<Found>,
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(source: Endpoint<'a>, replica: Endpoint<'a>, which: CheckedSegments, budget: Budget) -> Self {
-        Self { source, replica, which, budget, found: Mutex::default() }
+    pub fn new(
+        source: Endpoint<'a>,
+        replica: Endpoint<'a>,
+        which: CheckedSegments,
+        content: &Content,
+        budget: Budget,
+        progress: &'a Progress,
+    ) -> Self {
+        let digest = Sha256::digest(format!("{}\n{:?}", content.digest, content.generation));
+        let state = digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let earlier = progress.checked().filter(|checked| checked.state == state && which == CheckedSegments::All);
+        let to_skip = AtomicU64::new(earlier.map_or(0, |checked| checked.ranges));
+        let budget = budget.with_time_to_work();
+        Self { source, replica, which, budget, progress, state, to_skip, found: Mutex::default() }
     }
 
     /// Plays these addresses.
@@ -57,8 +79,11 @@ impl<'a> Walk<'a> {
             self.add(|found| found.manifests.extend(proofs));
             let Some(pieces) = self.follow(url.protocol, &facts).await? else { continue };
             let playlists = stream::iter(pieces.playlists.into_iter().map(Ok));
-            let played = self.budget.each(playlists, PLAYLISTS_AT_ONCE, |name| self.playlist(url.protocol, name));
-            self.all_done(played.await?)?;
+            let at_once = self.at_once().0;
+            let played = self.budget.each(playlists, at_once, |name| self.playlist(url.protocol, name));
+            if played.await?.is_some() {
+                return Err(self.spent());
+            }
         }
         Ok(self.found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
@@ -90,10 +115,13 @@ impl<'a> Walk<'a> {
         let (mut first, mut named) = (0, Pieces::default());
         while let Some(pieces) = Pieces::find(text, summary, self.which, first) {
             named.playlists.extend(pieces.playlists);
-            let media = stream::iter(pieces.media.into_iter().map(Ok));
-            let checked = self.budget.each(media, SEGMENTS_AT_ONCE, |name| self.piece_of(name));
-            self.all_done(checked.await?)?;
             first = pieces.next;
+            let skipped = self.skip(pieces.media.len());
+            let media = stream::iter(pieces.media.into_iter().skip(skipped).map(Ok));
+            let checked = self.budget.each(media, self.at_once().1, |name| self.piece_of(name));
+            if checked.await?.is_some() {
+                return Err(self.spent());
+            }
         }
         Ok(Some(named))
     }
@@ -121,7 +149,10 @@ impl<'a> Walk<'a> {
                 .with_hint(HINT)
                 .at_site(&self.replica.site.name));
         }
-        self.add(|found| found.checked += 1);
+        self.add(|found| {
+            found.checked += 1;
+            found.segments += 1;
+        });
         let is_first = self.add(|found| found.same_cors.is_none() && found.same_cors.replace(true).is_none());
         if is_first { self.compare_delivery(path).await } else { Ok(()) }
     }
@@ -157,8 +188,27 @@ impl<'a> Walk<'a> {
             .at_site(&self.replica.site.name))
     }
 
-    fn all_done(&self, begun: Option<usize>) -> Result<(), Failure> {
-        begun.map_or(Ok(()), |_| Err(self.budget.spent("asking both sites for the segments")))
+    fn at_once(&self) -> (usize, usize) {
+        if self.which == CheckedSegments::All { ALL_AT_ONCE } else { SOME_AT_ONCE }
+    }
+
+    /// How many of the next segments an earlier slice has checked.
+    fn skip(&self, segments: usize) -> usize {
+        let left = self.to_skip.load(Ordering::Relaxed);
+        let skipped = left.min(segments as u64);
+        self.to_skip.store(left - skipped, Ordering::Relaxed);
+        self.add(|found| {
+            found.checked += skipped;
+            found.segments += skipped;
+        });
+        usize::try_from(skipped).unwrap_or(usize::MAX)
+    }
+
+    /// The slice is over; what has begun has ended, as nothing has failed.
+    fn spent(&self) -> Failure {
+        let ranges = self.add(|found| found.segments);
+        self.progress.has_checked(Some(Compared { state: self.state, ranges }));
+        self.budget.spent(&format!("{ranges} segments are equally long at both sites so far"))
     }
 
     fn add<T>(&self, change: impl FnOnce(&mut Found) -> T) -> T {
