@@ -1,8 +1,9 @@
-//! Reads HLS playlists and DASH MPDs: which files they name, and what a player would see. Pure: bytes in, values out; what is
+//! Reads HLS playlists, DASH MPDs and Smooth Streaming manifests: which files they name, and what a player would see. Pure: bytes in, values out; what is
 //! named is told one by one, so that a long manifest costs no memory beside its own text.
 
 mod dash;
 mod hls;
+mod smooth;
 mod text;
 mod uri;
 
@@ -26,6 +27,8 @@ pub enum Kind {
     HlsMedia,
     /// A DASH MPD (ISO/IEC 23009-1).
     Dash,
+    /// A Smooth Streaming client manifest ([MS-SSTR], section 2.2.2). Packagers make it; no file in storage is one.
+    Smooth,
 }
 
 /// What a named file is to the manifest.
@@ -100,7 +103,7 @@ pub enum Problem {
     #[error("is no text: {0}")]
     NoText(&'static str),
     /// It has a document type, which can make much of little.
-    #[error("has a document type, which no MPD needs")]
+    #[error("has a document type, which no manifest needs")]
     DocumentType,
     /// Not what its name says.
     #[error("{0}")]
@@ -137,7 +140,15 @@ impl Problem {
 pub struct Manifest {
     path: String,
     text: String,
-    is_dash: bool,
+    form: Form,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Hls,
+    Dash,
+    Smooth,
 }
 
 impl fmt::Debug for Manifest {
@@ -164,7 +175,7 @@ impl Manifest {
         bytes: Vec<u8>,
     ) -> Result<Self, Problem> {
         let text = text::decode(encoding, bytes)?;
-        Ok(Self { path: path.to_owned(), text, is_dash: is_dash(path, content_type) })
+        Ok(Self { path: path.to_owned(), text, form: form(path, content_type) })
     }
 
     /// What a player would see. All that is named is handed to `named`, which must be ready to get it again.
@@ -184,10 +195,10 @@ impl Manifest {
             named(one);
             Ok(())
         };
-        let summary = if self.is_dash {
-            dash::visit(&self.path, &self.text, &mut tell)
-        } else {
-            hls::visit(&self.path, &self.text, &mut tell)
+        let summary = match self.form {
+            Form::Hls => hls::visit(&self.path, &self.text, &mut tell),
+            Form::Dash => dash::visit(&self.path, &self.text, &mut tell),
+            Form::Smooth => smooth::visit(&self.path, &self.text, &mut tell),
         }?;
         if count == 0 { Err(Problem::NamesNothing) } else { Ok(summary) }
     }
@@ -205,6 +216,16 @@ fn ends_with(path: &str, ending: &str) -> bool {
 fn is_type(content_type: Option<&str>, types: &[&str]) -> bool {
     let essence = content_type.and_then(|all| all.split(';').next()).unwrap_or_default().trim();
     types.iter().any(|one| essence.eq_ignore_ascii_case(one))
+}
+
+fn form(path: &str, content_type: Option<&str>) -> Form {
+    if is_dash(path, content_type) {
+        Form::Dash
+    } else if is_type(content_type, &["application/vnd.ms-sstr+xml"]) && !is_hls(path, content_type) {
+        Form::Smooth
+    } else {
+        Form::Hls
+    }
 }
 
 fn is_hls(path: &str, content_type: Option<&str>) -> bool {

@@ -33,6 +33,54 @@ whole.mp4
 #EXT-X-ENDLIST
 ";
 
+const SMOOTH: &str = r#"<?xml version="1.0"?>
+<SmoothStreamingMedia MajorVersion="2" Duration="60000000">
+ <StreamIndex Type="video" Url="QualityLevels({bitrate})/Fragments(video={start time})">
+  <QualityLevel Index="0" Bitrate="800000" FourCC="H264" MaxWidth="640" MaxHeight="360" CodecPrivateData="00ff"/>
+  <QualityLevel Index="1" Bitrate="200000" FourCC="H264"/>
+  <c d="20000000" r="2"/><c t="50000000" d="10000000"/>
+ </StreamIndex>
+ <StreamIndex Type="audio" Name="en" Url="QualityLevels({bitrate})/Fragments(en={start time})">
+  <QualityLevel Bitrate="64000" FourCC="AACL"/><c t="0" d="60000000"/>
+ </StreamIndex>
+</SmoothStreamingMedia>"#;
+
+#[test]
+fn fragments_of_smooth_streaming_are_those_of_their_timeline() {
+    let read = |text: &str| {
+        let manifest = Manifest::read("l/a.ism/manifest", Some("application/vnd.ms-sstr+xml"), None, text.into())?;
+        let mut names = Vec::new();
+        let summary = manifest.visit(&mut |named| names.push(named.target));
+        summary.map(|summary| (summary, names))
+    };
+    let (summary, names) = read(SMOOTH).unwrap();
+    let inside = |name: &str| Target::Inside(format!("l/a.ism/{name}"));
+    assert_eq!(
+        names,
+        [
+            inside("QualityLevels(800000)/Fragments(video=0)"),
+            inside("QualityLevels(800000)/Fragments(video=20000000)"),
+            inside("QualityLevels(800000)/Fragments(video=50000000)"),
+            inside("QualityLevels(200000)/Fragments(video=0)"),
+            inside("QualityLevels(200000)/Fragments(video=20000000)"),
+            inside("QualityLevels(200000)/Fragments(video=50000000)"),
+            inside("QualityLevels(64000)/Fragments(en=0)"),
+        ]
+    );
+    assert_eq!((summary.kind, summary.is_complete), (Kind::Smooth, true));
+    let shown: Vec<_> =
+        summary.renditions.iter().map(|one| (one.name.as_str(), one.bandwidth, one.segments, one.seconds)).collect();
+    assert_eq!(
+        shown,
+        [("video", Some(800_000), 3, 5.0), ("video", Some(200_000), 3, 5.0), ("audio en", Some(64_000), 1, 6.0)]
+    );
+    assert_eq!(summary.renditions[0].codecs.as_deref(), Some("H264 00ff"));
+    let live = read(&SMOOTH.replace("Duration=\"60000000\"", "IsLive=\"TRUE\"")).unwrap();
+    assert!(!live.0.is_complete);
+    let endless = SMOOTH.replace("r=\"2\"", "r=\"18446744073709551615\"");
+    assert_eq!(read(&endless).unwrap_err(), Problem::NamesTooMuch);
+}
+
 const MPD: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" xmlns:cenc="urn:mpeg:cenc:2013" type="static" mediaPresentationDuration="PT25S" profiles="urn:mpeg:dash:profile:isoff-live:2011">
  <Period id="0" start="PT0S">

@@ -62,6 +62,12 @@ const MPD: &str = "<?xml version=\"1.0\"?><MPD type=\"static\" mediaPresentation
     bandwidth=\"2000000\" width=\"1280\" height=\"720\"/></AdaptationSet><AdaptationSet><SegmentTemplate timescale=\"48000\" \
     duration=\"480000\" media=\"a/$Time$.m4s\"/><Representation id=\"a0\"/></AdaptationSet></Period></MPD>";
 
+const SMOOTH: &str = "<?xml version=\"1.0\"?><SmoothStreamingMedia MajorVersion=\"2\" Duration=\"60000000\" TimeScale=\"10000000\">\
+    <StreamIndex Type=\"video\" Chunks=\"3\" Url=\"QualityLevels({bitrate})/Fragments(video={start time})\">\
+    <QualityLevel Index=\"0\" Bitrate=\"800000\" FourCC=\"H264\" MaxWidth=\"640\" MaxHeight=\"360\" CodecPrivateData=\"00ff\"/>\
+    <c d=\"20000000\" r=\"2\"/><c t=\"50000000\" d=\"10000000\"/></StreamIndex><Protection>\
+    <ProtectionHeader SystemID=\"9A04F079-9840-4286-AB92-E65BE0885F95\">AA==</ProtectionHeader></Protection></SmoothStreamingMedia>";
+
 /// Damages a text in some places: letters changed, parts taken out, doubled or moved, splinters put in.
 fn damaged(text: &str, random: &mut StdRng) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
@@ -112,9 +118,10 @@ fn endure(times: usize, texts: &[String], take: impl Fn(usize, &[u8])) {
 }
 
 fn manifests(times: usize) {
-    let names = ["master.m3u8", "media.m3u8", "stream.mpd"];
-    endure(times, &[MASTER, MEDIA, MPD].map(str::to_owned), |which, bytes| {
-        if let Ok(manifest) = Manifest::read(names[which], None, None, bytes.to_vec()) {
+    let names = ["master.m3u8", "media.m3u8", "stream.mpd", "film.ism/manifest"];
+    let types = [None, None, None, Some("application/vnd.ms-sstr+xml")];
+    endure(times, &[MASTER, MEDIA, MPD, SMOOTH].map(str::to_owned), |which, bytes| {
+        if let Ok(manifest) = Manifest::read(names[which], types[which], None, bytes.to_vec()) {
             let mut named = 0_u64;
             let _ = manifest.visit(&mut |_| named += 1);
             assert!(named <= 1_000_000, "{named} files are named");

@@ -11,6 +11,7 @@ mod containers;
 mod copies;
 mod dead_letters;
 mod failed_events;
+mod failover;
 mod faults;
 mod garbage;
 mod hold;

@@ -1,8 +1,9 @@
 //! Packaged streams straight from blob storage: replicated, played and announced, however they are packaged.
 
-mod films;
+pub mod films;
 mod odd;
 mod order;
+mod segments;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};

@@ -65,7 +65,7 @@ impl Served {
 
     /// Whether it has this in its text, where it is not compressed.
     pub fn says(&self, text: &str) -> bool {
-        self.body.windows(text.len()).any(|window| window == text.as_bytes())
+        String::from_utf8_lossy(&self.body).contains(text)
     }
 }
 

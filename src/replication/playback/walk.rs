@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
 
     /// Asks for the media that a manifest names. What it names besides is given back.
     async fn follow(&self, protocol: Protocol, facts: &Facts) -> Result<Option<Pieces>, Failure> {
-        let Some((text, summary)) = &facts.packaged else { return Ok(None) };
+        let Facts { manifest, summary, .. } = facts;
         self.add(|found| found.protection.extend(summary.protection.iter().cloned()));
         if !summary.is_complete {
             let message = format!("{} manifest says that more will be added", protocol.name());
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let (mut first, mut named) = (0, Pieces::default());
-        while let Some(pieces) = Pieces::find(text, summary, self.which, first) {
+        while let Some(pieces) = Pieces::find(manifest, summary, self.which, first) {
             named.playlists.extend(pieces.playlists);
             first = pieces.next;
             let skipped = self.skip(pieces.media.len());

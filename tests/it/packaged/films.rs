@@ -148,6 +148,14 @@ impl StaticWorld {
         Ok(std::fs::write(self.config(), text)?)
     }
 
+    /// Lets a site's containers be served at `url`, by a web server of its own.
+    pub fn serve_at(&self, site: &str, url: &str) -> Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        let table = format!("[sites.{site}]\n");
+        ensure!(text.contains(&table), "no {table}: {text}");
+        Ok(std::fs::write(self.config(), text.replace(&table, &format!("{table}streaming_url = '{url}'\n")))?)
+    }
+
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("worker.toml")
     }
