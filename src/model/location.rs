@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// The longest name of a blob, in characters (Azure Blob REST, "Naming and referencing containers, blobs, and metadata").
-const LONGEST_NAME: usize = 1024;
+/// The longest folder, in characters: a blob's name has 1024 at most (Azure Blob REST, "Naming and referencing containers,
+/// blobs, and metadata"), and those in the folder, and our marker that is named after it, need some of them.
+const LONGEST_PREFIX: usize = 800;
 
 /// A container of blob storage, or a folder in it. Written as `container` or `container/folder/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +31,8 @@ impl Location {
         if prefix.split('/').any(is_odd) || prefix.contains(|c: char| c.is_control() || c == '\\') {
             return Err(("prefix", "is not a folder: write its name as films/2026/"));
         }
-        if prefix.chars().count() >= LONGEST_NAME {
-            return Err(("prefix", "is longer than the name of a blob can be"));
+        if prefix.chars().count() > LONGEST_PREFIX {
+            return Err(("prefix", "has more than 800 characters"));
         }
         Ok(Self { container: container.to_owned(), prefix: Some(format!("{prefix}/")) })
     }
@@ -112,7 +113,7 @@ mod tests {
         for container in ["", "ab", "Vod", "vod_1", "-vod", "vod-", "v--d", "$web", "nb:cid:UUID:1", &"a".repeat(64)] {
             assert_eq!(Location::new(container, None).unwrap_err().0, "container", "{container}");
         }
-        for prefix in ["a/../b", "./a", "a//b", "a\nb", "a\\b", &"a".repeat(1024)] {
+        for prefix in ["a/../b", "./a", "a//b", "a\nb", "a\\b", &"a".repeat(801)] {
             assert_eq!(Location::new("vod", Some(prefix)).unwrap_err().0, "prefix", "{prefix}");
         }
         assert_eq!(Location::parse("nb:cid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21"), None);

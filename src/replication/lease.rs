@@ -32,7 +32,8 @@ pub struct Lease {
 /// Safe to repeat because: a lease that a killed worker left behind ends by itself, or is broken where its death is certain.
 /// Fails as: `NeedsMoreTime` while another worker is at it.
 pub async fn take_lease(job: &ReplicationJob, sites: &Sites) -> Result<Lease, Failure> {
-    let name = format!("{}/{}/{}", job.replica, job.source, job.asset_id);
+    // A blob's name should not end with a slash, as a folder's does (Azure Blob REST, "Naming and referencing containers").
+    let name = format!("{}/{}/{}", job.replica, job.source, job.asset_id.trim_end_matches('/'));
     let SiteStorage::Key(account) = &sites.replica.storage else {
         // Without a key there is no container for markers: the mark of the replica asset decides alone.
         return Ok(Lease { marker: None, closing: sites.closing.clone() });

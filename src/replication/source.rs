@@ -161,12 +161,12 @@ pub fn verify_expected(job: &ReplicationJob, source: &Content) -> Result<(), Fai
         wanted(expected.bytes)
     );
     let hint = "check the encoder: it announced an asset that is not what it says; correct `expected` or encode again";
-    Err(incomplete(job, ["source-incomplete", "source-not-as-expected"], message).with_hint(hint))
+    Err(incomplete(job.received_at, ["source-incomplete", "source-not-as-expected"], message).with_hint(hint))
 }
 
 /// What may still be on its way for now is waited for; after a while it is an error. The codes for both.
-pub fn incomplete(job: &ReplicationJob, [now, later]: [&'static str; 2], message: String) -> Failure {
-    if OffsetDateTime::now_utc() - job.received_at < EXPECTED_PATIENCE {
+pub fn incomplete(received_at: OffsetDateTime, [now, later]: [&'static str; 2], message: String) -> Failure {
+    if OffsetDateTime::now_utc() - received_at < EXPECTED_PATIENCE {
         return Failure::needs_more_time(now, message, EXPECTED_CHECK);
     }
     Failure::permanent(later, message)

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
 use url::{Host, Url};
 
 use crate::failure::Failure;
 use crate::manifests::{Named, Role, Target};
-use crate::model::{Location, ReplicationJob, SiteName};
+use crate::model::{Location, SiteName};
 use crate::replication::names::Names;
 use crate::replication::source::incomplete;
 
@@ -97,7 +98,9 @@ impl Findings {
     }
 
     /// The failure that this comes to, if any.
-    pub fn verify(&self, job: &ReplicationJob, manifest: &str, rules: &Rules) -> Result<(), Failure> {
+    ///
+    /// `received_at`: since when the files are waited for.
+    pub fn verify(&self, received_at: OffsetDateTime, manifest: &str, rules: &Rules) -> Result<(), Failure> {
         let permanent = |code, message: String, hint: &str| Err(Failure::permanent(code, message).with_hint(hint));
         if self.at_source.count > 0 {
             let message = format!("'{manifest}' sends players to the source itself: {}", self.at_source.told());
@@ -119,7 +122,7 @@ impl Findings {
             let hint =
                 "the stream cannot be played at the source either: upload the files, or encode again, then replay";
             let codes = ["files-not-there-yet", "manifest-names-missing"];
-            return Err(incomplete(job, codes, message).with_hint(hint).at_site(&rules.source));
+            return Err(incomplete(received_at, codes, message).with_hint(hint).at_site(&rules.source));
         }
         Ok(())
     }
@@ -149,4 +152,57 @@ pub fn authority_of(address: &str) -> Option<Authority> {
 /// An address for people: its query may hold a signature.
 fn shown(address: &str) -> String {
     address.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(root: Option<&str>) -> Rules {
+        let hosts = ["https://west.example/", "http://10.0.0.1:10000/west", "https://west.blob.example"];
+        Rules {
+            location: Location::new("films", Some("a")).unwrap(),
+            source_hosts: hosts.into_iter().filter_map(authority_of).collect(),
+            root: root.map(str::to_owned),
+            source: "west".parse().unwrap(),
+        }
+    }
+
+    /// What one named address comes to: its code, or nothing.
+    fn found(role: Role, address: &str, root: Option<&str>) -> Option<&'static str> {
+        let (rules, mut names, mut findings) = (rules(root), Names::default(), Findings::default());
+        names.insert("a/there.ts");
+        names.close();
+        let named = Named { role, target: Target::resolve("a/main.m3u8", address), rendition: None };
+        findings.see(named, &rules, &names);
+        let now = time::OffsetDateTime::now_utc();
+        findings.verify(now, "a/main.m3u8", &rules).err().map(|failure| failure.code)
+    }
+
+    #[test]
+    fn every_way_to_name_a_file_comes_to_what_a_viewer_of_the_replica_would_get() {
+        let same = Some("/vod/films/");
+        for (address, root, code) in [
+            ("there.ts", None, None),
+            ("missing.ts", None, Some("files-not-there-yet")),
+            ("../b/there.ts", None, Some("manifest-names-outside")),
+            ("../../there.ts", None, Some("manifest-names-outside")),
+            ("https://west.example/vod/films/a/there.ts", same, Some("manifest-points-at-source")),
+            ("http://WEST.example/there.ts", None, Some("manifest-points-at-source")),
+            ("//west.blob.example/there.ts", None, Some("manifest-points-at-source")),
+            ("http://10.0.0.1:10000/west/there.ts", None, Some("manifest-points-at-source")),
+            ("http://10.0.0.1:10001/west/there.ts", None, Some("manifest-points-elsewhere")),
+            ("https://cdn.example/there.ts", None, Some("manifest-points-elsewhere")),
+            ("/vod/films/a/there.ts", same, None),
+            ("/vod/films/a/missing.ts", same, Some("files-not-there-yet")),
+            ("/vod/films/a/there.ts", None, Some("manifest-points-elsewhere")),
+            ("data:text/plain,x", None, None),
+        ] {
+            assert_eq!(found(Role::Segment, address, root), code, "{address}");
+        }
+        for address in ["https://keys.example/1", "skd://key-1", "there.ts"] {
+            assert_eq!(found(Role::Key, address, None), None, "{address}");
+        }
+        assert_eq!(found(Role::Key, "https://west.example/1.key", None), Some("manifest-points-at-source"));
+    }
 }

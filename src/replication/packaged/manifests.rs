@@ -134,12 +134,13 @@ async fn read_one(
     let (summary, findings) = parsed.map_err(|problem| {
         Failure::permanent(problem.code(), format!("manifest '{name}' {problem}")).with_hint(HINT)
     })?;
-    findings.verify(job, name, rules)?;
+    findings.verify(job.received_at, name, rules)?;
     if !summary.is_complete {
         let message =
             format!("'{name}' says that more will be added (no #EXT-X-ENDLIST, or an MPD that is not static)");
         let hint = "announce a stream when it is complete: package it as video on demand";
-        return Err(incomplete(job, ["manifest-not-complete-yet", "manifest-not-complete"], message).with_hint(hint));
+        return Err(incomplete(job.received_at, ["manifest-not-complete-yet", "manifest-not-complete"], message)
+            .with_hint(hint));
     }
     Ok(Read { name: name.clone(), kind: summary.kind, findings })
 }
