@@ -243,6 +243,22 @@ pub enum Settlement {
     HandBack,
 }
 
+impl Settlement {
+    /// The word used in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Ignore => "ignore",
+            Self::Retry { .. } => "retry",
+            Self::Continue { .. } => "continue",
+            Self::DeadLetter(_) => "dead_letter",
+            Self::Park => "park",
+            Self::HandBack => "hand_back",
+        }
+    }
+}
+
 /// Why a message became a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterClass {

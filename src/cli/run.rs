@@ -7,7 +7,7 @@ use super::Exit;
 use crate::admin::Admin;
 use crate::replication::AllSites;
 use crate::settings::Settings;
-use crate::telemetry::{Metrics, ReadyFile};
+use crate::telemetry::{Health, Metrics, ReadyFile};
 use crate::worker::{self, Context, Drained};
 
 /// Works until SIGTERM or SIGINT.
@@ -19,7 +19,8 @@ pub async fn run(settings: &Settings) -> Exit {
     for line in settings.to_lines() {
         tracing::info!("{line}");
     }
-    let _admin = match admin(settings).await {
+    let health = Health::default();
+    let _admin = match admin(settings, &health).await {
         Ok(admin) => admin,
         Err(problem) => {
             eprintln!("admin.listen: {problem}");
@@ -40,7 +41,7 @@ pub async fn run(settings: &Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    let context = Arc::new(Context::new(settings, sites));
+    let context = Arc::new(Context::new(settings, sites, health));
     let ready_file = settings.worker.ready_file.as_ref().map(|path| ReadyFile::keep(path, context.health()));
     let _ready_file = match ready_file.transpose() {
         Ok(kept) => kept,
@@ -56,9 +57,9 @@ pub async fn run(settings: &Settings) -> Exit {
 }
 
 /// Counts and answers, where the settings say at which address; before anything is made that counts.
-async fn admin(settings: &Settings) -> Result<Option<Admin>, Box<dyn Error>> {
+async fn admin(settings: &Settings, health: &Health) -> Result<Option<Admin>, Box<dyn Error>> {
     let Some(address) = settings.admin.listen else { return Ok(None) };
-    Ok(Some(Admin::start(address, Metrics::start()?).await?))
+    Ok(Some(Admin::start(address, Metrics::start()?, health.clone()).await?))
 }
 
 /// What a worker needs and other commands do not.

@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::message::short;
 use super::session::End;
 use super::{Message, PublishError, RabbitmqError};
+use crate::telemetry::{Published, WorkMetrics};
 
 /// Publishes that wait for their confirm at the same time; each has a channel of its own.
 const MAX_IN_FLIGHT: usize = 64;
@@ -51,6 +52,17 @@ impl Publisher {
     /// # Errors
     /// See [`PublishError`]; after `Unconfirmed` the session has ended, and the message may be stored all the same.
     pub async fn publish(&self, exchange: &str, key: &str, message: &Message) -> Result<(), PublishError> {
+        let published = self.publish_uncounted(exchange, key, message).await;
+        WorkMetrics::published(match &published {
+            Ok(()) => Published::Confirmed,
+            Err(PublishError::Unroutable { .. }) => Published::Unroutable,
+            Err(PublishError::Rejected { .. } | PublishError::TooLong { .. }) => Published::Rejected,
+            Err(PublishError::Unconfirmed(_)) => Published::Unconfirmed,
+        });
+        published
+    }
+
+    async fn publish_uncounted(&self, exchange: &str, key: &str, message: &Message) -> Result<(), PublishError> {
         let shared = &self.0;
         let outgoing = Outgoing {
             exchange: short("the exchange", exchange)?,

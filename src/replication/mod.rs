@@ -37,8 +37,9 @@ use time::OffsetDateTime;
 use tracing::Instrument;
 
 use self::storage::Storage;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::model::{Location, ManifestProof, Protection, Replicated, ReplicationJob, Timing, Verification};
+use crate::telemetry::{Part, WorkMetrics};
 
 /// Copies one asset to one replica site and publishes it there under the source locator's id.
 /// Safe to run again at any time: each step looks first and acts only where something is missing.
@@ -149,6 +150,15 @@ fn verification(manifests: Vec<ManifestProof>, checked: u64, sites: &Sites) -> V
     Verification { manifests, segments, checked, bytes, ..Verification::default() }
 }
 
+/// What the time of a step is counted as.
+fn part_of(step: &str) -> Part {
+    match step {
+        progress::COPY_STEP => Part::Bytes,
+        "verify_copy" | "verify_playback" | "read_manifests" => Part::Verification,
+        _ => Part::ControlPlane,
+    }
+}
+
 /// Runs one step under its name, so that log lines and failures say where they come from.
 async fn step<T>(
     progress: &Progress,
@@ -157,6 +167,13 @@ async fn step<T>(
 ) -> Result<T, Failure> {
     let (span, begun) = (tracing::debug_span!("step", name), Instant::now());
     let result = work.instrument(span).await;
+    let part = part_of(name);
+    WorkMetrics::took(part, begun.elapsed());
+    if let (Part::Verification, Err(failure)) = (part, &result)
+        && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
+    {
+        WorkMetrics::not_verified(name, failure.code);
+    }
     if result.is_ok() {
         progress.got_on(name);
         tracing::debug!(step = name, seconds = begun.elapsed().as_secs_f64(), "step done");

@@ -1,6 +1,8 @@
 //! What a running worker can truthfully say of itself: whether it works, why not, since when, and what is down around it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -27,14 +29,34 @@ pub struct State {
     pub down: BTreeMap<String, OffsetDateTime>,
 }
 
+/// Whether the process itself does what it should, whatever is around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Liveness {
+    /// It does.
+    Alive,
+    /// It does not, for this reason: it is to be started anew.
+    Stuck(String),
+}
+
+/// A heart that has not beaten for so long has stopped. It beats every second.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// The last beat, and for how long a delivery is held that nobody can hold so long.
+#[derive(Debug)]
+struct Heart {
+    beat: Instant,
+    stuck: Option<Duration>,
+}
+
 /// The state for those who show it, and for the worker, which alone changes it. Cheap to clone. Every change is a log line.
 #[derive(Debug, Clone)]
-pub struct Health(watch::Sender<State>);
+pub struct Health(watch::Sender<State>, Arc<Mutex<Heart>>);
 
 impl Default for Health {
     fn default() -> Self {
         let readiness = Readiness::NotReady("it has not reached its broker yet".to_owned());
-        Self(watch::Sender::new(State { readiness, since: OffsetDateTime::now_utc(), down: BTreeMap::new() }))
+        let state = State { readiness, since: OffsetDateTime::now_utc(), down: BTreeMap::new() };
+        Self(watch::Sender::new(state), Arc::new(Mutex::new(Heart { beat: Instant::now(), stuck: None })))
     }
 }
 
@@ -43,6 +65,24 @@ impl Health {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
         self.0.subscribe()
+    }
+
+    /// The event loop turns; `stuck`: a delivery is in hand for longer than any may be.
+    pub fn beat(&self, stuck: Option<Duration>) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Heart { beat: Instant::now(), stuck };
+    }
+
+    /// Whether the process does what it should. A broker that is out of reach is no reason to start it anew.
+    #[must_use]
+    pub fn liveness(&self) -> Liveness {
+        let heart = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        match heart.stuck {
+            _ if heart.beat.elapsed() > SILENCE => {
+                Liveness::Stuck(format!("the event loop has not turned for {} s", heart.beat.elapsed().as_secs()))
+            }
+            Some(held) => Liveness::Stuck(format!("a delivery is in hand for {} s", held.as_secs())),
+            None => Liveness::Alive,
+        }
     }
 
     /// It takes deliveries and can settle them.
@@ -121,6 +161,16 @@ mod tests {
         assert_eq!(watch.borrow_and_update().down.len(), 1);
         health.up("storage of site 'east'");
         assert!(watch.borrow().down.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_that_is_stuck_is_told_until_it_is_gone() {
+        let health = Health::default();
+        assert_eq!(health.liveness(), Liveness::Alive);
+        health.beat(Some(Duration::from_secs(400)));
+        assert_eq!(health.liveness(), Liveness::Stuck("a delivery is in hand for 400 s".to_owned()));
+        health.beat(None);
+        assert_eq!(health.liveness(), Liveness::Alive);
     }
 
     fn watch_now(health: &Health) -> Readiness {

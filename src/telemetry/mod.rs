@@ -4,8 +4,10 @@ mod health;
 mod metrics;
 mod ready_file;
 
-pub use self::metrics::{CopyMetrics, CopyOperation, CopyResult, Metrics};
-pub use health::{Health, Readiness, State};
+pub use self::metrics::{
+    CopyMetrics, CopyOperation, CopyResult, InHand, Metrics, MetricsError, Part, Published, WorkMetrics,
+};
+pub use health::{Health, Liveness, Readiness, State};
 pub use ready_file::ReadyFile;
 
 use std::io::IsTerminal;

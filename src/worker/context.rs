@@ -9,7 +9,7 @@ use super::outbox::Refusals;
 use crate::rabbitmq::Topology;
 use crate::replication::AllSites;
 use crate::settings::{RabbitmqSettings, Settings, WorkerSettings};
-use crate::telemetry::Health;
+use crate::telemetry::{Health, InHand};
 
 /// What every job of a worker shares.
 #[derive(Debug)]
@@ -25,15 +25,16 @@ pub struct Context {
     pub(super) health: Health,
     pub(super) isolation: Isolation,
     pub(super) refusals: Refusals,
+    pub(super) in_hand: InHand,
     done: AtomicU64,
     handed_back: AtomicU64,
 }
 
 impl Context {
-    /// Takes the settings and the clients made from them.
+    /// Takes the settings, the clients made from them, and what tells of the worker's state.
     #[must_use]
-    pub fn new(settings: &Settings, sites: AllSites) -> Self {
-        let (rabbitmq, health) = (settings.rabbitmq.clone(), Health::default());
+    pub fn new(settings: &Settings, sites: AllSites, health: Health) -> Self {
+        let rabbitmq = settings.rabbitmq.clone();
         Self {
             sites,
             worker: settings.worker.clone(),
@@ -46,6 +47,7 @@ impl Context {
             health,
             isolation: Isolation::default(),
             refusals: Refusals::default(),
+            in_hand: InHand::default(),
             done: AtomicU64::new(0),
             handed_back: AtomicU64::new(0),
         }

@@ -16,9 +16,9 @@ use super::hold::Hold;
 use super::job::{self, Ended, Product};
 use super::letters::{self, Letter, Used};
 use super::outbox::Outbox;
+use super::tell;
 use crate::events::{OutgoingEvent, encode_job, encode_replicated};
 use crate::failure::{DeadLetterClass, Failure, Settlement};
-use crate::model::{Replicated, SiteName};
 use crate::rabbitmq::{Delivery, Publisher};
 use crate::replication::Progress;
 use crate::settle::{Circumstances, Outcome, decide};
@@ -33,6 +33,7 @@ pub async fn handle(
 ) {
     let history =
         History::read(&delivery.message, &delivery.exchange, &delivery.routing_key, OffsetDateTime::now_utc());
+    let _in_hand = context.in_hand.take(history.first_seen);
     let id = delivery.message.message_id.as_deref().unwrap_or("-");
     let span = tracing::info_span!("message", id, attempt = history.attempt);
     let handled = handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(span);
@@ -83,6 +84,7 @@ async fn handle_in_span(
             }
         };
         if !is_settled {
+            tell::count(context, run.as_ref(), Settlement::HandBack);
             return hand_back(context, delivery, ended).await;
         }
         if went_round {
@@ -90,15 +92,20 @@ async fn handle_in_span(
         }
     }
     if settlement == Settlement::HandBack {
+        tell::count(context, run.as_ref(), settlement);
         return hand_back(context, delivery, ended).await;
     }
     match delivery.ack().await {
-        Ok(()) if went_round => context.count_handed_back(),
+        Ok(()) if went_round => {
+            context.count_handed_back();
+            tell::count(context, run.as_ref(), Settlement::HandBack);
+        }
         Ok(()) => {
             context.count_done();
+            tell::count(context, run.as_ref(), settlement);
             tracing::debug!(step = "settle", seconds = ran.elapsed().as_secs_f64(), "step done");
             if let Some(run) = &run {
-                log(context, run, settlement);
+                tell::log(context, run, settlement);
             }
         }
         Err(error) => {
@@ -200,52 +207,4 @@ async fn hand_back(context: &Context, delivery: Delivery, ended: &CancellationTo
     if let Err(error) = delivery.hand_back().await {
         tracing::warn!(error = %error, "could not be handed back; the broker takes it back with the connection");
     }
-}
-
-/// The one line that a message leaves in the log.
-fn log(context: &Context, run: &Ended, settlement: Settlement) {
-    match &run.result {
-        Ok(Product::Replica(replica)) => log_replica(replica),
-        Ok(Product::Split(jobs)) => {
-            tracing::info!(jobs = jobs.len(), "split into one message for each asset and replica");
-        }
-        Ok(Product::Ignored { reason, detail }) => tracing::info!(reason, detail, "ignored"),
-        // An outage is told when it begins and when it ends, not by each message that waits for its end.
-        Err(failure) if run.put_off && !matches!(settlement, Settlement::DeadLetter(_)) => {
-            tracing::debug!(code = failure.code, step = failure.step, error = %failure, "put off");
-        }
-        Err(failure) => log_failure(context, failure, settlement),
-    }
-}
-
-fn log_failure(context: &Context, failure: &Failure, settlement: Settlement) {
-    let (code, kind, step, hint) = (failure.code, failure.kind.name(), failure.step, failure.hint.as_deref());
-    let site = failure.site.as_ref().map(SiteName::as_str);
-    match settlement {
-        Settlement::DeadLetter(class) => {
-            tracing::error!(code, class = class.name(), step, site, error = %failure, hint, "dead letter");
-        }
-        Settlement::Park => tracing::error!(code, error = %failure, hint, "parked: the message is unusable"),
-        Settlement::Retry { tier } | Settlement::Continue { tier: Some(tier) } => {
-            let after = context.topology.retry_key(tier);
-            tracing::warn!(code, kind, step, site, error = %failure, hint, after, "will be tried again");
-        }
-        _ => tracing::info!(code, kind, step, site, error = %failure, hint, "goes on at once"),
-    }
-}
-
-fn log_replica(replica: &Replicated) {
-    tracing::info!(
-        asset = replica.asset_id,
-        name = replica.asset_name,
-        source = %replica.source.name,
-        replica = %replica.replica.name,
-        replica_asset = replica.replica_asset_id,
-        locator = replica.locator_id.map(tracing::field::display),
-        files = replica.content.files,
-        bytes = replica.content.bytes,
-        copied_files = replica.copy.copied_files,
-        copy_ms = replica.copy.duration.as_millis(),
-        "replicated"
-    );
 }

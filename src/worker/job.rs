@@ -17,6 +17,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::model::{Replicated, ReplicationJob, ReplicationRequest};
 use crate::rabbitmq::Message;
 use crate::replication::{Budget, Progress, Resolution, give_back, named_jobs, replicate, resolve};
+use crate::telemetry::{Part, WorkMetrics};
 
 /// What a message came to.
 #[derive(Debug)]
@@ -129,6 +130,7 @@ impl Run<'_> {
         let Self { context, history, .. } = self;
         let begun = Instant::now();
         let resolved = resolve(request, history.first_seen, history.attempt, &context.sites).await;
+        WorkMetrics::took(Part::ControlPlane, begun.elapsed());
         if let Err(failure) = &resolved
             && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
         {

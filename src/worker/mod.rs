@@ -4,6 +4,7 @@ mod brake;
 mod context;
 mod delivery;
 mod failed;
+mod heartbeat;
 pub(crate) mod history;
 mod hold;
 mod isolation;
@@ -12,6 +13,7 @@ mod letters;
 mod needed;
 mod outbox;
 mod shutdown;
+mod tell;
 mod topology;
 
 pub use context::Context;
@@ -26,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::http::FullJitter;
 use crate::rabbitmq::{Deliveries, RabbitmqError, Session};
+use crate::telemetry::WorkMetrics;
 
 /// Waits between tries to open a session.
 const RECONNECT: FullJitter =
@@ -61,6 +64,8 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
         stopping.cancelled().await;
         health.stopping();
     });
+    WorkMetrics::broker(false, false);
+    let _heartbeat = heartbeat::begin(&context);
     while !shutdown.soft.is_cancelled() {
         let opened = tokio::select! {
             () = shutdown.soft.cancelled() => break,
@@ -113,6 +118,7 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     loop {
         // Who cannot publish can settle nothing.
         let (is_blocked, is_refused) = (*blocked.borrow_and_update(), *refused.borrow_and_update() > 0);
+        WorkMetrics::broker(true, is_blocked);
         match (is_blocked, is_refused) {
             (true, _) => context.health.not_ready("the broker blocks the connection: look at its alarms"),
             (_, true) => {
@@ -139,6 +145,7 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
     } else {
         context.health.not_ready(session.end_reason().unwrap_or("the deliveries have ended"));
     }
+    WorkMetrics::broker(!stop.is_cancelled(), false);
     jobs.close();
     let drained = if stop.is_cancelled() {
         // Without a signal it is the broker that cut those jobs short, and the worker's own end is yet to come.
@@ -149,6 +156,7 @@ async fn serve(context: &Arc<Context>, session: Session, mut deliveries: Deliver
         drain(context, &session, &mut deliveries, &jobs, shutdown).await
     };
     session.close().await;
+    WorkMetrics::broker(false, false);
     drained
 }
 

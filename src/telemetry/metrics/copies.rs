@@ -1,73 +1,8 @@
-//! Every metric in one table, and what changes them. Names and units as Prometheus has them ("Metric and label naming"); no
-//! label holds an asset's id or a file's name.
+//! What is counted of copies from one site to another.
 
-use metrics::{Counter, Gauge, SetRecorderError, Unit, counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics::{Counter, Gauge, counter, gauge};
 
-const COPY_REQUESTS: &str = "stream_replicator_copy_requests_total";
-const COPIED_BYTES: &str = "stream_replicator_copied_bytes_total";
-const COPIED_FILES: &str = "stream_replicator_copied_files_total";
-const COPY_IN_FLIGHT: &str = "stream_replicator_copy_requests_in_flight";
-const COPY_WIDTH: &str = "stream_replicator_copy_width";
-const COPY_BYTES_LEFT: &str = "stream_replicator_copy_bytes_left";
-const COPY_FILES_LEFT: &str = "stream_replicator_copy_files_left";
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Counter,
-    Gauge,
-}
-
-/// All of them. Each is told for every route: labels `source` and `replica`.
-const TABLE: [(&str, Kind, Unit, &str); 7] = [
-    (
-        COPY_REQUESTS,
-        Kind::Counter,
-        Unit::Count,
-        "Copy requests, by operation (whole, look, block, commit) and result (ok, throttled by the storage, failed).",
-    ),
-    (COPIED_BYTES, Kind::Counter, Unit::Bytes, "Bytes copied, also of files that are not complete yet."),
-    (COPIED_FILES, Kind::Counter, Unit::Count, "Files copied."),
-    (COPY_IN_FLIGHT, Kind::Gauge, Unit::Count, "Copy requests under way."),
-    (COPY_WIDTH, Kind::Gauge, Unit::Count, "Copy requests that may be under way at once, as far as is known."),
-    (COPY_BYTES_LEFT, Kind::Gauge, Unit::Bytes, "Bytes that running copies have still to copy."),
-    (COPY_FILES_LEFT, Kind::Gauge, Unit::Count, "Files that running copies have still to copy."),
-];
-
-/// The metrics of this process, for those who show them. Cheap to clone.
-#[derive(Clone)]
-pub struct Metrics(PrometheusHandle);
-
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Metrics")
-    }
-}
-
-impl Metrics {
-    /// Counts from now on; whatever was made before counts nothing.
-    ///
-    /// # Errors
-    /// When this process counts already.
-    pub fn start() -> Result<Self, SetRecorderError<PrometheusRecorder>> {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        metrics::set_global_recorder(recorder)?;
-        for (name, kind, unit, help) in TABLE {
-            match kind {
-                Kind::Counter => describe_counter!(name, unit, help),
-                Kind::Gauge => describe_gauge!(name, unit, help),
-            }
-        }
-        Ok(Self(handle))
-    }
-
-    /// All of them in Prometheus' text format, version 0.0.4.
-    #[must_use]
-    pub fn render(&self) -> String {
-        self.0.render()
-    }
-}
+use super::{COPIED_BYTES, COPIED_FILES, COPY_BYTES_LEFT, COPY_FILES_LEFT, COPY_IN_FLIGHT, COPY_REQUESTS, COPY_WIDTH};
 
 /// What a copy request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,15 +105,6 @@ impl CopyMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_metric_has_a_name_that_says_its_unit() {
-        for (name, kind, unit, help) in TABLE {
-            assert!(name.starts_with("stream_replicator_") && help.ends_with('.'), "{name}: {help}");
-            assert_eq!(name.ends_with("_total"), matches!(kind, Kind::Counter), "{name}");
-            assert_eq!(name.contains("bytes"), unit == Unit::Bytes, "{name}");
-        }
-    }
 
     #[test]
     fn without_anybody_who_looks_counting_does_nothing() {
