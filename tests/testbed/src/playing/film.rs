@@ -12,6 +12,8 @@ use crate::storage::{PutOptions, Storage};
 
 /// Encoding takes a fraction of a second where the machine has nothing else to do.
 const ENCODE_LIMIT: Duration = Duration::from_secs(60);
+/// How many pictures of each size those ten seconds have.
+pub(super) const PICTURES: usize = 100;
 /// Where the stream is, inside FFmpeg's folder; the paths in its arguments begin with it.
 const STREAM: &str = "stream";
 /// Ten seconds of a picture with a running counter, and a tone.

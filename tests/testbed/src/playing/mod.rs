@@ -6,6 +6,7 @@ mod front;
 mod nginx;
 mod player;
 mod site;
+mod verdict;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use front::Front;
 pub use nginx::Answered;
 pub use player::{PlayOptions, Playback, Played, Variants, play, start_playing};
 pub use site::{Site, SiteOptions};
+pub use verdict::{FailedOver, calm_after, ensure_complete, ensure_failed_over, ensure_no_failure};
 
 /// Where a program of Debian's is; servers are in folders that are not on everybody's `PATH`.
 fn find_program(name: &str) -> Result<PathBuf> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::Url;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::ffmpeg::{Ffmpeg, warnings};
@@ -70,6 +71,20 @@ pub fn start_playing(url: &Url, options: PlayOptions) -> Result<Playback> {
     args.extend(["-f", "framehash", "-hash", "md5", FRAMES]);
     let ffmpeg = Ffmpeg::start(dir.path(), args.into_iter().map(str::to_owned).collect())?;
     Ok(Playback { ffmpeg, dir })
+}
+
+impl Played {
+    /// SHA-256 over all lines, in hexadecimal: two playbacks that are alike have the same.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for (index, stream) in self.streams.iter().enumerate() {
+            for frame in stream {
+                digest.update(format!("{index} {frame}\n"));
+            }
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl Playback {

@@ -1,40 +1,15 @@
 //! A source goes away, and viewers see nothing of it.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
-use testbed::playing::{Answered, Film, Format, Front, PlayOptions, Site, Variants, play, start_playing};
+use testbed::playing::{
+    Film, Format, Front, PlayOptions, Site, Variants, calm_after, ensure_complete, ensure_failed_over,
+    ensure_no_failure, play, start_playing,
+};
 
-use crate::world::{WEST_BASE_PATH, World, ensure_complete, ensure_no_failure, entry, options};
+use crate::world::{WEST_BASE_PATH, World, entry, options};
 
 const REALTIME: PlayOptions = PlayOptions { variants: Variants::All, realtime: true };
-
-/// Waits until so many requests are answered and, so that none is under way, no other has been for a while.
-async fn wait_for_calm_after(requests: usize, front: &Front) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(30);
-    let (mut seen, mut since) = (0, Instant::now());
-    while seen < requests || since.elapsed() < Duration::from_millis(200) {
-        let now = front.answered()?.len();
-        if now != seen {
-            (seen, since) = (now, Instant::now());
-        }
-        ensure!(Instant::now() < end, "the front has answered {seen} requests");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
-}
-
-/// The source answered the first part, the replica the rest.
-fn ensure_failed_over(answered: &[Answered]) -> Result<()> {
-    ensure_no_failure(answered)?;
-    let sites: Vec<_> = answered.iter().filter_map(|one| one.asked.last().map(String::as_str)).collect();
-    let first = sites.iter().position(|site| *site == "east").context("the replica was never asked")?;
-    ensure!(first > 0 && sites[..first].iter().all(|site| *site == "west"), "{sites:?}");
-    ensure!(sites[first..].iter().all(|site| *site == "east"), "{sites:?}");
-    ensure!(answered.iter().any(|one| one.asked == ["west", "east"]), "no viewer was saved: {answered:?}");
-    Ok(())
-}
 
 #[tokio::test]
 async fn a_viewer_sees_nothing_of_a_source_that_is_killed() -> Result<()> {
@@ -44,7 +19,7 @@ async fn a_viewer_sees_nothing_of_a_source_that_is_killed() -> Result<()> {
     let front = Front::start(&world.event(&world.west)).await?;
     let mut playback = start_playing(&entry(&front.url(), film)?, REALTIME)?;
     let without_front = start_playing(&entry(&world.west.url(), film)?, REALTIME)?;
-    wait_for_calm_after(10, &front).await?;
+    calm_after(10, &front).await?;
     world.west.stop();
     ensure!(playback.is_running()?, "it was over before the source ended");
     let interrupted = without_front.wait().await;
@@ -52,7 +27,7 @@ async fn a_viewer_sees_nothing_of_a_source_that_is_killed() -> Result<()> {
     let played = playback.wait().await?;
     ensure_complete(Format::HlsTs, &played)?;
     ensure!(played == direct, "it does not play as it does at the replica");
-    ensure_failed_over(&front.answered()?)
+    ensure_failed_over(&front.answered()?, "west", "east").map(drop)
 }
 
 #[tokio::test]
@@ -66,13 +41,13 @@ async fn shut_down_in_mid_play(world: &World, film: &(Format, Film)) -> Result<(
     let front = Front::start(&world.event(&west)).await?;
     let direct = play(&entry(&west.url(), film)?, PlayOptions::default()).await?;
     let mut playback = start_playing(&entry(&front.url(), film)?, REALTIME)?;
-    wait_for_calm_after(10, &front).await?;
+    calm_after(10, &front).await?;
     west.quit().await?;
     ensure!(playback.is_running()?, "{:?}: it was over before the source ended", film.0);
     let played = playback.wait().await?;
     ensure_complete(film.0, &played)?;
     ensure!(played == direct, "{:?}: it does not play as it does at the source", film.0);
-    ensure_failed_over(&front.answered()?).with_context(|| format!("{:?}", film.0))
+    ensure_failed_over(&front.answered()?, "west", "east").map(drop).with_context(|| format!("{:?}", film.0))
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ mod front;
 mod world;
 
 use anyhow::{Result, ensure};
-use testbed::playing::{Format, PlayOptions, Variants, play};
+use testbed::playing::{Format, PlayOptions, Variants, ensure_complete, ensure_no_failure, play};
 
-use world::{World, ensure_complete, ensure_no_failure, entry};
+use world::{World, entry};
 
 #[tokio::test]
 async fn every_format_plays_alike_at_both_sites() -> Result<()> {

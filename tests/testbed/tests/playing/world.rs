@@ -1,10 +1,10 @@
 //! Two sites with films, and what a playback must show.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use futures::future::try_join_all;
 use reqwest::Url;
 use serde_json::{Value, json};
-use testbed::playing::{Answered, Film, Format, Played, Site, SiteOptions};
+use testbed::playing::{Film, Format, Site, SiteOptions};
 use testbed::process::{ACCOUNTS, Azurite};
 use testbed::storage::Storage;
 
@@ -75,21 +75,4 @@ pub fn options(storage: &Url, account: &str, base_path: &str) -> SiteOptions {
 /// Where a film is behind the address of a site or front.
 pub fn entry(server: &str, (format, film): &(Format, Film)) -> Result<Url> {
     Ok(format!("{server}/{CONTAINER}/{format:?}/{}", film.entry()).parse()?)
-}
-
-pub fn ensure_no_failure(answered: &[Answered]) -> Result<()> {
-    let failed: Vec<_> = answered.iter().filter(|one| one.status >= 400 || !one.is_whole).collect();
-    ensure!(!answered.is_empty() && failed.is_empty(), "{failed:?}");
-    Ok(())
-}
-
-/// Complete, and without a complaint: two sizes and their sounds, or one sound for both in DASH.
-pub fn ensure_complete(format: Format, played: &Played) -> Result<()> {
-    let sounds = if format == Format::Dash { 1 } else { 2 };
-    ensure!(played.warnings.is_empty(), "{format:?}: {:?}", played.warnings);
-    ensure!(played.streams.len() == 2 + sounds, "{format:?}: {} streams", played.streams.len());
-    let pictures = [played.streams[0].len(), played.streams[1].len()];
-    ensure!(pictures == [100, 100], "{format:?}: {pictures:?} pictures");
-    ensure!(played.streams[0] != played.streams[1]);
-    Ok(())
 }
