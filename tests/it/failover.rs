@@ -3,7 +3,10 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testbed::playing::{Film as Encoded, Format, Front, PlayOptions, Site, SiteOptions, Variants, play, start_playing};
+use testbed::playing::{
+    Film as Encoded, Format, Front, PlayOptions, Site, SiteOptions, Variants, calm_after, ensure_complete,
+    ensure_failed_over, play, start_playing,
+};
 use url::Url;
 
 use crate::packaged::films::{Film, StaticWorld};
@@ -57,11 +60,10 @@ fn address(event: &Value, of: &str) -> Result<Url> {
 }
 
 /// Plays it from both sites, then through the front while the source is killed.
-async fn ensure_nobody_notices(stage: &Stage, event: &Value) -> Result<()> {
+async fn ensure_nobody_notices(stage: &Stage, format: Format, event: &Value) -> Result<()> {
     let from_source = play(&address(event, "source")?, PlayOptions::default()).await?;
     let from_replica = play(&address(event, "replica")?, PlayOptions::default()).await?;
-    ensure!(!from_source.streams.is_empty() && from_source.streams.iter().all(|stream| stream.len() >= 100));
-    ensure!(from_source.warnings.is_empty(), "{:?}", from_source.warnings);
+    ensure_complete(format, &from_source)?;
     ensure!(from_source == from_replica, "both sites do not play alike");
 
     let front = Front::start(event).await?;
@@ -70,16 +72,12 @@ async fn ensure_nobody_notices(stage: &Stage, event: &Value) -> Result<()> {
     let path = event["data"]["urls"][0]["path"].as_str().context("no path")?;
     let realtime = PlayOptions { variants: Variants::All, realtime: true };
     let mut playback = start_playing(&format!("{}{path}", front.url()).parse()?, realtime)?;
-    front.calm_after(ANSWERED_BEFORE).await?;
+    calm_after(ANSWERED_BEFORE, &front).await?;
     stage.west.stop();
     ensure!(playback.is_running()?, "it was over before the source went away");
     let played = playback.wait().await?;
     ensure!(played == from_source, "what the viewer saw is not the film: {:?}", played.warnings);
-    let answered = front.answered()?;
-    let failed: Vec<_> = answered.iter().filter(|one| one.status >= 400 || !one.is_whole).collect();
-    ensure!(failed.is_empty(), "failed requests: {failed:?}");
-    let of = |site: &str| answered.iter().filter(|one| one.asked.last().is_some_and(|last| last == site)).count();
-    ensure!(of("west") >= ANSWERED_BEFORE && of("east") > 0, "west {}, east {}", of("west"), of("east"));
+    ensure_failed_over(&front.answered()?, "west", "east")?;
     ensure!(front.probe().await? == [("west".to_owned(), false), ("east".to_owned(), true)]);
     stage.west.restart().await
 }
@@ -99,7 +97,7 @@ async fn goes_on(formats: &[Format]) -> Result<()> {
     let worker = stage.world.worker().await?;
     for format in formats {
         let event = stage.replicated(*format, &worker).await?;
-        let played = ensure_nobody_notices(&stage, &event).await;
+        let played = ensure_nobody_notices(&stage, *format, &event).await;
         played.with_context(|| format!("{format:?}"))?;
     }
     ensure!(!stage.east.answered()?.is_empty());

@@ -22,15 +22,16 @@ fn value(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
 async fn address(worker: &Worker) -> Result<String> {
     worker.logs("answers /metrics").await?;
     let log = worker.log();
-    let (_, address) = log.split_once("answers /metrics address=").context("no address")?;
-    Ok(format!("http://{}/metrics", address.lines().next().unwrap_or_default().trim()))
+    let line = log.lines().find(|line| line.contains("answers /metrics")).context("no line")?;
+    let (_, address) = line.split_once("address=").context("no address")?;
+    Ok(format!("http://{}", address.trim()))
 }
 
 #[tokio::test]
 async fn copies_show_while_they_run_and_after_them() -> Result<()> {
     let settings = "[admin]\nlisten = '127.0.0.1:0'\n[copy]\nmax_requests = 2\n";
     let (mut story, proxy) = Story::begin_behind_proxy(settings).await?;
-    let url = address(&story.worker).await?;
+    let url = format!("{}/metrics", address(&story.worker).await?);
     let get = || async { Ok::<_, anyhow::Error>(reqwest::get(&url).await?.error_for_status()?.text().await?) };
     let busy = proxy.fault(Rule::answer(503, "ServerBusy").header("x-ms-copy-source").times(1));
     let slow = Action::Delay(std::time::Duration::from_millis(800));

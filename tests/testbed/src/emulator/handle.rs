@@ -17,6 +17,7 @@ use super::faults::{Down, FaultRule};
 use super::listeners::Listeners;
 use super::shared::Shared;
 use super::state::{Account, SharedState};
+use super::streaming::Shelf;
 use super::traffic::Requests;
 
 /// Notifications kept for a listener that is slow.
@@ -45,6 +46,7 @@ impl Emulator {
             http: crate::storage::http_client_builder().build().context("cannot set up an HTTP client")?,
             policies: tokio::sync::Mutex::new(()),
             release: tokio::sync::Notify::new(),
+            shelf: Shelf::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

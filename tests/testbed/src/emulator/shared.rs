@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::config::EncoderConfig;
 use super::doors::token::Mint;
 use super::state::{AmsError, SharedState, container_of};
+use super::streaming::Shelf;
 
 /// The base URLs of the doors, without trailing slashes.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) policies: tokio::sync::Mutex<()>,
     /// Lets delayed requests go on.
     pub(crate) release: tokio::sync::Notify,
+    /// What packagers keep at hand.
+    pub(crate) shelf: Shelf,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

@@ -64,12 +64,25 @@ pub(super) async fn slice(
     if first >= end {
         return Ok(reply::with_body(200, Some("video/mp4"), Body::empty()));
     }
+    if published.is_head {
+        return Ok(only_length(end - first, "video/mp4"));
+    }
     let mut response = part(published, blob, "video/mp4", first, end - 1).await?;
     *response.status_mut() = axum::http::StatusCode::OK;
     Ok(response)
 }
 
+/// An answer to HEAD, without asking storage for what nobody reads.
+fn only_length(bytes: u64, content_type: &str) -> Response<Body> {
+    let mut response = reply::with_body(200, Some(content_type), Body::empty());
+    insert(&mut response, header::CONTENT_LENGTH, &bytes.to_string());
+    response
+}
+
 async fn whole(published: &Published, blob: &BlobInfo, content_type: &str) -> Result<Response<Body>, AmsError> {
+    if published.is_head {
+        return Ok(only_length(blob.size, content_type));
+    }
     let body = published.storage.get(&published.container, &blob.name, None).await;
     let body = body.map_err(|error| AmsError::of_storage(&error))?.ok_or_else(|| AmsError::not_found(&blob.name))?;
     Ok(reply::with_body(200, Some(content_type), Body::from(body.bytes)))

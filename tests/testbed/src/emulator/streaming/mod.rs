@@ -5,6 +5,7 @@ mod files;
 mod hls;
 pub(crate) mod ism;
 mod request;
+mod shelf;
 mod smooth;
 
 use std::sync::Arc;
@@ -22,14 +23,18 @@ use crate::storage::{BlobInfo, Storage};
 pub(crate) use files::content_type_of;
 use ism::{ServerManifest, Track};
 use request::{Protocol, Target};
+pub(crate) use shelf::Shelf;
 
 /// The asset behind a locator.
 pub(crate) struct Published {
+    shared: Arc<Shared>,
     storage: Storage,
     container: String,
     /// The blobs of the container, by name order.
-    blobs: Vec<BlobInfo>,
+    blobs: Arc<[BlobInfo]>,
     files: Vec<Entity>,
+    /// Only how long the answer is matters (HEAD).
+    is_head: bool,
 }
 
 /// Serves one streaming request of an account.
@@ -43,9 +48,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, call: Call, account: String) -> R
     }
 }
 
-async fn answer(shared: &Shared, call: &Call, account: &str) -> Result<Response<Body>, AmsError> {
+async fn answer(shared: &Arc<Shared>, call: &Call, account: &str) -> Result<Response<Body>, AmsError> {
     let wanted = request::parse(call.uri.path()).ok_or_else(|| AmsError::new(400, "Bad Request"))?;
-    let published = open(shared, account, &wanted.locator).await?;
+    let published = open(shared, account, &wanted.locator, call.request.method == "HEAD").await?;
     match wanted.target {
         Target::File(name) => files::serve(&published, &name, &call.headers).await,
         Target::Manifest { ism, protocol } => manifest(&published, &ism, protocol).await,
@@ -59,7 +64,7 @@ async fn answer(shared: &Shared, call: &Call, account: &str) -> Result<Response<
 }
 
 /// Finds the locator and lists the container. 404 without a locator or a running endpoint, 410 after the expiry.
-async fn open(shared: &Shared, account: &str, locator: &str) -> Result<Published, AmsError> {
+async fn open(shared: &Arc<Shared>, account: &str, locator: &str, is_head: bool) -> Result<Published, AmsError> {
     let (storage, asset_id, files) = {
         let mut state = shared.state.lock();
         let account = state.account(account)?;
@@ -80,9 +85,9 @@ async fn open(shared: &Shared, account: &str, locator: &str) -> Result<Published
         (account.storage_of(&asset_id)?, asset_id.clone(), account.files_of(&asset_id).cloned().collect())
     };
     let container = container_of(&asset_id);
-    let blobs = storage.list(&container).await.map_err(|error| AmsError::of_storage(&error))?;
+    let blobs = shared.shelf.list(&storage, &container).await?;
     let blobs = blobs.ok_or_else(|| AmsError::not_found("the container of the asset"))?;
-    Ok(Published { storage, container, blobs, files })
+    Ok(Published { shared: Arc::clone(shared), storage, container, blobs, files, is_head })
 }
 
 async fn manifest(published: &Published, ism: &str, protocol: Protocol) -> Result<Response<Body>, AmsError> {
@@ -91,7 +96,7 @@ async fn manifest(published: &Published, ism: &str, protocol: Protocol) -> Resul
         Protocol::Smooth => {
             let client_manifest = published.text(&manifest.client_manifest(ism)).await?;
             let build = || smooth::client_manifest(&manifest, &timelines);
-            (smooth::CONTENT_TYPE, client_manifest.unwrap_or_else(build))
+            (smooth::CONTENT_TYPE, client_manifest.map_or_else(build, |text| text.to_string()))
         }
         Protocol::SmoothLegacy => (smooth::CONTENT_TYPE, smooth::client_manifest(&manifest, &timelines)),
         Protocol::Hls(format) => (hls::CONTENT_TYPE, hls::master_playlist(&manifest, format)),
@@ -154,9 +159,11 @@ impl Published {
     }
 
     /// A blob as text; `None` when it is not there.
-    async fn text(&self, name: &str) -> Result<Option<String>, AmsError> {
-        let body = self.storage.get(&self.container, name, None).await.map_err(|error| AmsError::of_storage(&error))?;
-        Ok(body.map(|body| String::from_utf8_lossy(&body.bytes).trim_start_matches('\u{feff}').to_owned()))
+    async fn text(&self, name: &str) -> Result<Option<Arc<str>>, AmsError> {
+        match self.blob(name) {
+            Some(blob) => self.shared.shelf.text(&self.storage, &self.container, blob).await,
+            None => Ok(None),
+        }
     }
 }
 
