@@ -2,29 +2,22 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use tokio::time::{interval, timeout};
-use uuid::Uuid;
+use tokio::time::interval;
 
 use super::encoder::Encoder;
+use super::messages::{EVENTS_EXCHANGE, announce, replicated, subscribe, within};
 use super::screen::{Screen, pretty, table};
 use super::viewer::{Compared, Viewer};
 use super::worker::Log;
 use super::world::{EAST, RETRY_SECONDS, TRIES, WEST, World};
-use crate::amqp::{Amqp, Outgoing, Received, Subscription};
+use crate::amqp::{Amqp, Received, Subscription};
 use crate::emulator::FaultRule;
 use crate::relay::Relay;
 
-/// Whatever is waited for comes sooner than this, or never.
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
-
-const EVENTS_EXCHANGE: &str = "media.events";
 const NOTIFICATION_KEY: &str = "media.encoding.finished.ams-v2";
-const CLOUD_EVENT_KEY: &str = "media.encoding.finished.v1";
 const DEAD_LETTERS: &str = "replication.dead";
 /// How often a queue is looked into while it is empty.
 const LOOK: Duration = Duration::from_millis(50);
@@ -47,7 +40,7 @@ impl<'a> Stage<'a> {
         let encoder = Encoder::log_in(&world.emulator, WEST, world.media_key()).await?;
         let relay = Relay::start(world.amqp().await?, EVENTS_EXCHANGE, NOTIFICATION_KEY).await?;
         let (viewer, broker) = (Viewer::new().await?, world.amqp().await?);
-        let events = broker.subscribe("media.replication", "#").await?;
+        let events = subscribe(&broker).await?;
         Ok(Self { screen, world, log, encoder, relay, viewer, broker, events })
     }
 
@@ -69,7 +62,7 @@ impl<'a> Stage<'a> {
         let submitted = self.encoder.submit(&asset, "holiday", &endpoint).await?;
         self.screen.step("encoder", &format!("submits job {}; its part is done", submitted.job));
         self.relay_until(|notification| notification["Properties"]["NewState"] == "Finished").await?;
-        let event = self.replicated(seen, &submitted.output).await?;
+        let event = replicated(self.screen, &mut self.events, (&mut self.log, seen), &submitted.output).await?;
         self.screen.block(&pretty(&event));
         self.view(&event, &submitted.output).await
     }
@@ -87,13 +80,13 @@ impl<'a> Stage<'a> {
         let plan = format!("the east will answer 503 to {TRIES} requests for a locator: all tries of one attempt");
         self.screen.step("media", &plan);
         let mut retries = self.broker.subscribe("replication.retry", &format!("{RETRY_SECONDS}s")).await?;
-        self.announce(&asset).await?;
+        announce(self.screen, &self.broker, json!({"id": asset})).await?;
         within("a line about another try", self.log.says("will be tried again", seen)).await?;
         let retry = within("a message for the retry queue", retries.next()).await?;
         let code = retry.headers.get("x-replication-code").context("the message in the retry queue has no code")?;
         let queue = format!("replication.retry.{RETRY_SECONDS}s");
         self.screen.step("broker", &format!("keeps the message in queue {queue} meanwhile ({code})"));
-        let event = self.replicated(seen, &asset).await?;
+        let event = replicated(self.screen, &mut self.events, (&mut self.log, seen), &asset).await?;
         let data = &event["data"];
         ensure!(data["attempts"] == 2, "the event counts {} attempts, not 2", data["attempts"]);
         ensure!(self.world.emulator.clear_faults() == 0, "the planned faults did not happen");
@@ -120,7 +113,7 @@ impl<'a> Stage<'a> {
             self.world.media.iter().map(|file| (file.name.clone(), file.bytes.clone())).collect();
         self.encoder.upload(&asset, &files).await?;
         self.screen.step("encoder", &format!("uploads the storage-encrypted asset {asset}"));
-        self.announce(&asset).await?;
+        announce(self.screen, &self.broker, json!({"id": asset})).await?;
         within("a line about a dead letter", self.log.says("dead letter", seen)).await?;
         let letter = within("the dead letter", self.take(DEAD_LETTERS)).await?;
         self.screen.step("operator", &format!("finds one letter in queue {DEAD_LETTERS}:"));
@@ -131,24 +124,6 @@ impl<'a> Stage<'a> {
         self.screen.card(&rows);
         ensure!(rows.iter().all(|(_, value)| *value != "-"), "the dead letter does not say everything");
         ensure!(header("class") == "permanent", "the dead letter is of class {}", header("class"));
-        Ok(())
-    }
-
-    /// Sends "encoding finished" as a CloudEvent, as an encoder of one's own would.
-    async fn announce(&self, asset: &str) -> Result<()> {
-        let id = Uuid::new_v4().to_string();
-        let finished_at = OffsetDateTime::now_utc().format(&Rfc3339)?;
-        let event = json!({
-            "specversion": "1.0", "id": id, "source": "/encoders/demo", "type": "media.encoding.finished.v1",
-            "data": {
-                "site": "west", "asset": {"id": asset}, "finishedAt": finished_at, "correlation": {"cmsId": "4711"},
-            },
-        });
-        let content_type = Some("application/cloudevents+json".to_owned());
-        let message =
-            Outgoing { body: event.to_string().into(), content_type, message_id: Some(id), ..Outgoing::default() };
-        self.broker.publish(EVENTS_EXCHANGE, CLOUD_EVENT_KEY, message).await?;
-        self.screen.step("encoder", "publishes the CloudEvent media.encoding.finished.v1 about it");
         Ok(())
     }
 
@@ -164,17 +139,6 @@ impl<'a> Stage<'a> {
                 return Ok(());
             }
         }
-    }
-
-    /// The event about an asset, shown only after the worker's line about it.
-    async fn replicated(&mut self, seen: usize, asset: &str) -> Result<Value> {
-        let message = within("an event", self.events.next()).await?;
-        within("the worker's last line about it", self.log.says(": replicated", seen)).await?;
-        let event = message.json()?;
-        ensure!(event["type"] == "media.asset.replicated.v1", "an event of type {} came", event["type"]);
-        ensure!(event["subject"] == asset, "the event is about {}, not {asset}", event["subject"]);
-        self.screen.step("event", &format!("a subscriber receives it with key {}", message.routing_key));
-        Ok(event)
     }
 
     /// Plays what the event announces from both sites, and shows it.
@@ -221,12 +185,4 @@ fn rows_of(compared: &[Compared]) -> Vec<Vec<String>> {
         row
     }));
     rows
-}
-
-/// Waits for something that must happen.
-pub(super) async fn within<T>(what: &str, event: impl Future<Output = Result<T>>) -> Result<T> {
-    match timeout(LIMIT, event).await {
-        Ok(result) => result.with_context(|| format!("waiting for {what}")),
-        Err(_) => bail!("waited {} s for {what}, which did not come", LIMIT.as_secs()),
-    }
 }

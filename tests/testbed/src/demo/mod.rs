@@ -2,6 +2,8 @@
 
 mod acts;
 mod encoder;
+mod ground;
+mod messages;
 mod screen;
 mod viewer;
 mod worker;
@@ -16,7 +18,8 @@ use anyhow::{Result, anyhow, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use acts::{Stage, within};
+use acts::Stage;
+use messages::within;
 use screen::Screen;
 use worker::{Log, Worker};
 use world::World;

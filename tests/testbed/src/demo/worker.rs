@@ -10,8 +10,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::sync::watch;
 
+use super::ground::SETTINGS;
 use super::screen::Screen;
-use super::world::SETTINGS;
 
 /// Becomes the worker. The shell beside it reads a pipe whose other end only we hold, so that neither the worker nor its
 /// settings (`$1` is their folder) outlive us, however we end. `$$` stays the worker's id: `exec` keeps it, and the group

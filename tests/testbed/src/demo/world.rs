@@ -1,19 +1,16 @@
-//! The world of the demo: a private broker, blob storage and media services of two data centres, the worker's settings.
+//! The world of the three acts: media services of two data centres besides the ground, and the worker's settings.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use tempfile::TempDir;
+use anyhow::Result;
 use uuid::Uuid;
 
+use super::ground::{Ground, SITES};
 use super::screen::Screen;
 use crate::amqp::Amqp;
 use crate::emulator::{AccountConfig, Emulator, EmulatorConfig, EncoderConfig, PreparedFile};
-use crate::process::{ACCOUNTS, Azurite, RabbitMq, RabbitOptions};
-use crate::storage::Storage;
+use crate::process::ACCOUNTS;
 
-/// The worker's settings file.
-pub(super) const SETTINGS: &str = "worker.toml";
 /// Tries of one call in the worker's process; as many faults make a whole attempt fail.
 pub(super) const TRIES: u32 = 2;
 /// What a message waits before its second attempt.
@@ -28,47 +25,32 @@ pub(super) struct World {
     pub(super) emulator: Emulator,
     pub(super) media: Vec<PreparedFile>,
     key: String,
-    rabbitmq: RabbitMq,
-    azurite: Azurite,
-    folder: TempDir,
+    ground: Ground,
 }
 
 impl World {
     /// Starts all of it, each on a free port of the loopback interface.
     pub(super) async fn start(screen: &Screen) -> Result<Self> {
         let media = PreparedFile::load_directory(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/media"))?;
-        let options = RabbitOptions { management: false, ..RabbitOptions::default() };
-        let rabbitmq = async {
-            let started = RabbitMq::start(options).await?;
-            screen.step("broker", &format!("RabbitMQ at 127.0.0.1:{}", started.amqp_port()));
-            anyhow::Ok(started)
-        };
-        let azurite = async {
-            let started = Azurite::start(&ACCOUNTS).await?;
-            screen.step("storage", &format!("Azurite at {} with an account for each site", started.endpoint()));
-            anyhow::Ok(started)
-        };
-        let (rabbitmq, azurite) = tokio::try_join!(rabbitmq, azurite)?;
+        let ground = Ground::start(screen).await?;
         // made up for this run: the services are ours
         let key = format!("{}/+=", Uuid::new_v4().simple());
         let mut accounts = Vec::new();
         for (name, (storage, storage_key)) in [WEST, EAST].into_iter().zip(ACCOUNTS) {
-            let storage = Storage::new(azurite.endpoint().join(storage)?, storage, storage_key)?;
+            let storage = ground.storage(storage, storage_key)?;
             accounts.push(AccountConfig::new(name, &key, name, storage));
         }
         let encoder = EncoderConfig { files: media.clone(), ..EncoderConfig::default() };
         let emulator = Emulator::start(EmulatorConfig { accounts, encoder, ..EmulatorConfig::default() }).await?;
         screen.step("media", &format!("Media Services v2 (emulated) behind {}/API/", emulator.front_door_url()));
-        let folder = tempfile::Builder::new().prefix("stream-replicator-demo-").tempdir()?;
-        let world = Self { emulator, media, key, rabbitmq, azurite, folder };
-        std::fs::write(world.folder().join(SETTINGS), world.settings_text()?)
-            .context("cannot write the worker's settings")?;
+        let world = Self { emulator, media, key, ground };
+        world.ground.write_settings(&world.settings_text()?)?;
         Ok(world)
     }
 
     /// Where the worker's settings file is, and nothing else.
     pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
+        self.ground.folder()
     }
 
     /// The key of both media service accounts.
@@ -78,7 +60,7 @@ impl World {
 
     /// A connection to the broker, for everybody but the worker.
     pub(super) async fn amqp(&self) -> Result<Amqp> {
-        Amqp::connect(&self.rabbitmq.amqp_url("/")).await
+        self.ground.amqp().await
     }
 
     /// Ends all of it.
@@ -90,19 +72,18 @@ impl World {
     fn settings_text(&self) -> Result<String> {
         let mut text = format!(
             "[rabbitmq]\nurl = '{}'\nretry_delays_seconds = [{RETRY_SECONDS}, 60]\n[http]\ntries = {TRIES}\n",
-            self.rabbitmq.amqp_url("/")
+            self.ground.amqp_url()
         );
-        for ((site, account), (storage, storage_key)) in [("west", WEST), ("east", EAST)].into_iter().zip(ACCOUNTS) {
+        for ((site, account), (storage, storage_key)) in SITES.into_iter().zip([WEST, EAST]).zip(ACCOUNTS) {
             text += &format!(
                 "[sites.{site}]\nkind = 'ams-v2'\nregion = 'demo-{site}'\n\
                  [sites.{site}.media]\naccount = '{account}'\nkey = '{key}'\ntoken_url = '{acs}'\napi_url = '{api}/API/'\n\
-                 allowed_hosts = ['127.0.0.1']\n\
-                 [sites.{site}.storage]\naccount = '{storage}'\nkey = '{storage_key}'\nblob_url = '{blobs}'\n",
+                 allowed_hosts = ['127.0.0.1']\n",
                 key = self.key,
                 acs = self.emulator.acs_url(),
                 api = self.emulator.front_door_url(),
-                blobs = self.azurite.endpoint().join(storage)?,
             );
+            text += &self.ground.storage_settings(site, storage, storage_key)?;
         }
         Ok(text + "[routes.west]\nreplicas = ['east']\n")
     }
