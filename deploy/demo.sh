@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Shows on a machine that may have nothing but Rust what this project does: sets up, builds, and plays the whole way of
 # a film from the encoder to two data centres, then a retry, then a dead letter. Everything is private and ends with it.
-# deploy/demo.sh --failover plays a film through a CDN's stand-in, for which it installs FFmpeg and nginx too.
+# deploy/demo.sh --failover replicates films, and kills their source while they are watched through a CDN's stand-in;
+# for that it installs FFmpeg and nginx too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
