@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::manifests::{Manifest, Named, Role, Summary, Target};
-use crate::model::CheckedSegments;
 
 /// Where all segments are checked, so many are known at once: of a longer manifest, the next ones are found by reading it
 /// again.
@@ -20,10 +19,21 @@ pub struct Pieces {
     pub next: u64,
 }
 
+/// Which segments are to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The first, the middle and the last one of each rendition.
+    OfEach,
+    /// Of the first rendition alone: the others are made of files that are checked elsewhere.
+    OfFirst,
+    /// All.
+    All,
+}
+
 impl Pieces {
     /// The next ones that are to be checked, from the `first`-th name on; `None` after the last one.
-    pub fn find(manifest: &Manifest, summary: &Summary, which: CheckedSegments, first: u64) -> Option<Self> {
-        let next = if which == CheckedSegments::All { first + AT_ONCE } else { u64::MAX };
+    pub fn find(manifest: &Manifest, summary: &Summary, which: Choice, first: u64) -> Option<Self> {
+        let next = if which == Choice::All { first + AT_ONCE } else { u64::MAX };
         let mut chosen = Self { next, ..Self::default() };
         let mut seen = vec![0; summary.renditions.len()];
         let mut number = 0;
@@ -46,7 +56,10 @@ impl Pieces {
 }
 
 /// `seen`: segments of each rendition before this one.
-fn wanted(named: &Named, summary: &Summary, which: CheckedSegments, seen: &mut [u64]) -> bool {
+fn wanted(named: &Named, summary: &Summary, which: Choice, seen: &mut [u64]) -> bool {
+    if which == Choice::OfFirst && named.rendition.is_some_and(|rendition| rendition > 0) {
+        return false;
+    }
     match named.role {
         Role::Playlist | Role::Initialization => true,
         Role::Key | Role::Other => false,
@@ -57,7 +70,7 @@ fn wanted(named: &Named, summary: &Summary, which: CheckedSegments, seen: &mut [
             };
             let (place, all) = (*at, rendition.segments);
             *at += 1;
-            which == CheckedSegments::All || place == 0 || place == all / 2 || place + 1 == all
+            which == Choice::All || place == 0 || place == all / 2 || place + 1 == all
         }
     }
 }
@@ -66,7 +79,7 @@ fn wanted(named: &Named, summary: &Summary, which: CheckedSegments, seen: &mut [
 mod tests {
     use super::*;
 
-    fn media(segments: usize, which: CheckedSegments) -> Vec<String> {
+    fn media(segments: usize, which: Choice) -> Vec<String> {
         let body = (0..segments)
             .fold("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"i.mp4\"\n".to_owned(), |text, n| {
                 text + &format!("#EXTINF:2,\n{n}.m4s\n")
@@ -83,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_the_first_the_middle_and_the_last() {
-        let sample = |segments| media(segments, CheckedSegments::Sample);
+        let sample = |segments| media(segments, Choice::OfEach);
         assert_eq!(sample(9), ["a/0.m4s", "a/4.m4s", "a/8.m4s", "a/i.mp4"]);
         assert_eq!(sample(2), ["a/0.m4s", "a/1.m4s", "a/i.mp4"]);
         assert_eq!(sample(1), ["a/0.m4s", "a/i.mp4"]);
@@ -92,7 +105,7 @@ mod tests {
     #[test]
     fn all_are_all_however_many_there_are() {
         for segments in [3, 2 * AT_ONCE as usize, 2 * AT_ONCE as usize + 7] {
-            let mut found = media(segments, CheckedSegments::All);
+            let mut found = media(segments, Choice::All);
             found.sort_unstable();
             found.dedup();
             assert_eq!(found.len(), segments + 1);

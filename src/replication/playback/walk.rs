@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::endpoint::{Delivery, Endpoint, HINT, Served};
 use super::facts::Facts;
-use super::pieces::Pieces;
+use super::pieces::{Choice, Pieces};
 use crate::failure::Failure;
 use crate::model::{CheckedSegments, Compared, Content, ManifestProof, Protocol, StreamingUrl, encode_path};
 use crate::replication::budget::Budget;
@@ -113,7 +113,8 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let (mut first, mut named) = (0, Pieces::default());
-        while let Some(pieces) = Pieces::find(manifest, summary, self.which, first) {
+        let choice = self.choice(protocol);
+        while let Some(pieces) = Pieces::find(manifest, summary, choice, first) {
             named.playlists.extend(pieces.playlists);
             first = pieces.next;
             let skipped = self.skip(pieces.media.len());
@@ -186,6 +187,16 @@ impl<'a> Walk<'a> {
         Err(Failure::permanent("manifest-points-at-source", message)
             .with_hint("players would go back to the source: manifests must use relative addresses")
             .at_site(&self.replica.site.name))
+    }
+
+    /// A packager makes all protocols of the same files: each rendition is checked in one of them, HLS.
+    fn choice(&self, protocol: Protocol) -> Choice {
+        let is_packager = self.replica.site.media.is_some();
+        match self.which {
+            CheckedSegments::All => Choice::All,
+            _ if is_packager && protocol != Protocol::Hls => Choice::OfFirst,
+            _ => Choice::OfEach,
+        }
     }
 
     fn at_once(&self) -> (usize, usize) {
