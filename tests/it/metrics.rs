@@ -1,4 +1,6 @@
-//! What Prometheus is told of copies while they run, and after them.
+//! What Prometheus and probes are told by a running worker: of copies while they run, of messages, of the worker itself.
+
+mod work;
 
 use std::net::TcpListener;
 

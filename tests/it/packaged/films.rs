@@ -219,6 +219,12 @@ impl StaticWorld {
         self.amqp.publish("media.events", "media.encoding.finished.test", message).await
     }
 
+    /// Sends a body as it is.
+    pub async fn send_body(&self, body: Value) -> Result<()> {
+        let message = Outgoing { body: body.to_string().into(), ..Outgoing::default() };
+        self.amqp.publish("media.events", "media.encoding.finished.test", message).await
+    }
+
     /// Replicates a folder from west to east by hand; what it announces.
     pub async fn replicate(&self, folder: &str) -> Result<Value> {
         let (code, out, errors) = self.run(folder).await?;
