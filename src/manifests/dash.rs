@@ -8,7 +8,7 @@ use dash_mpd_core::{
 };
 
 use super::uri::Target;
-use super::{Kind, Named, Problem, Rendition, Role, Summary, Tell};
+use super::{Kind, LONGEST_ADDRESS, Named, Problem, Rendition, Role, Summary, Tell};
 
 /// What of a template, a list or a base is said at the levels above a representation holds below too; the nearest first.
 #[derive(Default, Clone)]
@@ -60,6 +60,9 @@ pub fn visit(path: &str, text: &str, tell: &mut Tell<'_>) -> Result<Summary, Pro
     if text.contains("<!DOCTYPE") || text.contains("<!ENTITY") {
         return Err(Problem::DocumentType);
     }
+    if has_absurd_duration(text) {
+        return Err(Problem::Malformed("has a length of time that no stream has".to_owned()));
+    }
     let mpd = dash_mpd_core::parse(text).map_err(|error| Problem::Malformed(format!("is no MPD: {error}")))?;
     let (mut renditions, mut protection) = (Vec::new(), BTreeSet::new());
     let top = Inherited::default().below(&mpd.base_url);
@@ -94,9 +97,17 @@ fn periods(mpd: &MPD) -> Vec<(&Period, Option<Duration>)> {
         let next = mpd.periods.get(number + 1).and_then(|next| next.start).or(mpd.mediaPresentationDuration);
         let length = period.duration.or_else(|| next.map(|next| next.saturating_sub(begin)));
         found.push((period, length));
-        begin += length.unwrap_or_default();
+        begin = begin.saturating_add(length.unwrap_or_default());
     }
     found
+}
+
+/// Lengths of time are read by a library that does not look whether a number fits: no stream's has so many digits.
+fn has_absurd_duration(text: &str) -> bool {
+    const MOST_DIGITS: usize = 10;
+    let values = text.split(['"', '\'']).filter(|value| value.starts_with('P') || value.starts_with("-P"));
+    let runs = values.flat_map(|value| value.split(|letter: char| !letter.is_ascii_digit()));
+    runs.map(str::len).any(|digits| digits > MOST_DIGITS)
 }
 
 fn protect(protections: &[ContentProtection], found: &mut BTreeSet<String>) {
@@ -184,7 +195,8 @@ impl Place<'_> {
         };
         let seconds = length / timescale as f64;
         let by_length = self.period.map(|period| (period.as_secs_f64() / seconds - 1e-9).ceil().max(1.0) as u64);
-        let by_number = inherited.template(|template| template.endNumber).map(|end| end.saturating_sub(first) + 1);
+        let by_number =
+            inherited.template(|template| template.endNumber).map(|end| end.saturating_sub(first).saturating_add(1));
         let Some(segments) = by_number.or(by_length) else {
             return Err(Problem::Malformed("says nowhere how long it is".to_owned()));
         };
@@ -212,6 +224,9 @@ impl Place<'_> {
 
     /// Fills in `$Number%05d$` and its like (ISO/IEC 23009-1, section 5.3.9.4.4).
     fn fill(&self, pattern: &str, number: u64, time: u64) -> Result<String, Problem> {
+        if pattern.len() > LONGEST_ADDRESS {
+            return Err(Problem::AddressTooLong);
+        }
         let wrong = || Problem::Malformed(format!("has a wrong template '{pattern}'"));
         let (mut filled, mut rest) = (String::new(), pattern);
         while let Some((before, after)) = rest.split_once('$') {
@@ -234,6 +249,9 @@ impl Place<'_> {
                     filled.push_str(&format!("{:0width$}", self.representation.bandwidth.unwrap_or_default()));
                 }
                 _ => return Err(wrong()),
+            }
+            if filled.len() > LONGEST_ADDRESS {
+                return Err(Problem::AddressTooLong);
             }
         }
         filled.push_str(rest);

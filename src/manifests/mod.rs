@@ -15,6 +15,12 @@ use std::fmt;
 
 use thiserror::Error;
 
+/// No address is longer, in bytes: a blob's name has 1,024 characters at most, a signed address some thousands.
+const LONGEST_ADDRESS: usize = 8 * 1024;
+
+/// The names of all files together have no more bytes: a million of them with 128 each.
+const MOST_NAME_BYTES: usize = 128 * 1024 * 1024;
+
 /// No manifest names more: a film of ten hours in twenty renditions with segments of a second has 720,000.
 const MOST_NAMED: u64 = 1_000_000;
 
@@ -114,6 +120,9 @@ pub enum Problem {
     /// More files than any stream has.
     #[error("names more than {MOST_NAMED} files")]
     NamesTooMuch,
+    /// Short addresses made long by what is filled in.
+    #[error("names files with addresses of more than {LONGEST_ADDRESS} bytes")]
+    AddressTooLong,
     /// Variables in addresses (`EXT-X-DEFINE`).
     #[error("uses variables in the address '{0}'")]
     Variables(String),
@@ -130,7 +139,7 @@ impl Problem {
             Self::DocumentType => "manifest-document-type",
             Self::Malformed(_) => "manifest-malformed",
             Self::NamesNothing => "manifest-names-nothing",
-            Self::NamesTooMuch => "manifest-names-too-much",
+            Self::NamesTooMuch | Self::AddressTooLong => "manifest-names-too-much",
             Self::Variables(_) => "manifest-variables",
         }
     }
@@ -183,11 +192,16 @@ impl Manifest {
     /// # Errors
     /// When it is malformed, or asks for more than any stream needs.
     pub fn visit(&self, named: &mut dyn FnMut(Named)) -> Result<Summary, Problem> {
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0_usize);
         let mut tell = |one: Named| {
+            let length = one.target.text().len();
             count += 1;
-            if count > MOST_NAMED {
+            bytes = bytes.saturating_add(length);
+            if count > MOST_NAMED || bytes > MOST_NAME_BYTES {
                 return Err(Problem::NamesTooMuch);
+            }
+            if length > LONGEST_ADDRESS {
+                return Err(Problem::AddressTooLong);
             }
             if let Target::Variables(address) = one.target {
                 return Err(Problem::Variables(address));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use roxmltree::{Document, Node};
 
 use super::uri::Target;
-use super::{Kind, Named, Problem, Rendition, Role, Summary, Tell};
+use super::{Kind, LONGEST_ADDRESS, Named, Problem, Rendition, Role, Summary, Tell};
 
 /// Ticks of a second, where the manifest does not say.
 const TICKS: u64 = 10_000_000;
@@ -26,7 +26,7 @@ pub fn visit(path: &str, text: &str, tell: &mut Tell<'_>) -> Result<Summary, Pro
     for stream in children(root, "StreamIndex") {
         for level in children(stream, "QualityLevel") {
             let mut rendition = rendition(stream, level);
-            let pattern = pattern(stream, level);
+            let pattern = pattern(stream, level)?;
             for (start, length) in Chunks::of(stream) {
                 let address =
                     pattern.replace("{start time}", &start.to_string()).replace("{start_time}", &start.to_string());
@@ -64,10 +64,14 @@ fn rendition(stream: Node<'_, '_>, level: Node<'_, '_>) -> Rendition {
 }
 
 /// The address of a fragment of this quality, but for its start ([MS-SSTR], section 2.2.2.3, `Url`).
-fn pattern(stream: Node<'_, '_>, level: Node<'_, '_>) -> String {
+fn pattern(stream: Node<'_, '_>, level: Node<'_, '_>) -> Result<String, Problem> {
     let pattern = stream.attribute("Url").unwrap_or_default();
     let bitrate = level.attribute("Bitrate").unwrap_or_default();
-    pattern.replace("{bitrate}", bitrate).replace("{Bitrate}", bitrate)
+    // a number of 64 bits has 20 digits
+    if bitrate.len() > 20 || pattern.len() > LONGEST_ADDRESS {
+        return Err(Problem::AddressTooLong);
+    }
+    Ok(pattern.replace("{bitrate}", bitrate).replace("{Bitrate}", bitrate))
 }
 
 /// Starts and lengths of a stream's fragments, in ticks ([MS-SSTR], section 2.2.2.6).

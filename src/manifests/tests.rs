@@ -264,3 +264,43 @@ fn a_manifest_is_known_by_name_or_type() {
         assert_eq!(Manifest::is_one(path, content_type), expected, "{path}");
     }
 }
+
+/// Found by fuzzing: short texts that would count beyond what numbers hold, or work for hours.
+#[test]
+fn what_short_texts_make_of_themselves_is_bounded() {
+    let read = |name: &str, content_type: Option<&str>, text: String| {
+        let begun = std::time::Instant::now();
+        let problem =
+            Manifest::read(name, content_type, None, text.into_bytes()).unwrap().visit(&mut |_| ()).unwrap_err();
+        assert!(begun.elapsed().as_secs() < 20, "{problem}");
+        problem
+    };
+    let mpd = |text: &str| read("a.mpd", None, text.to_owned());
+    let in_period = |template: &str, id: &str| {
+        mpd(&format!(
+            "<MPD><Period duration=\"PT1S\"><AdaptationSet><SegmentTemplate {template}</SegmentTemplate>\
+             <Representation id=\"{id}\"/></AdaptationSet></Period></MPD>"
+        ))
+    };
+    assert_eq!(mpd("<MPD><Period start=\"PT9999999999S\" duration=\"PT1S\"/></MPD>"), Problem::NamesNothing);
+    for duration in ["PT18446744073709551615M", "-P084467440737091M0S", "PT0.00000000001S"] {
+        let problem = mpd(&format!("<MPD><Period duration=\"{duration}\"/></MPD>"));
+        assert_eq!(problem.code(), "manifest-malformed", "{duration}");
+    }
+    let counted = "startNumber=\"0\" endNumber=\"18446744073709551615\" duration=\"1\" media=\"a$Number$\">";
+    assert_eq!(in_period(counted, "v"), Problem::NamesTooMuch);
+    let line = "<SegmentTimeline><S d=\"1\" r=\"999999\"/></SegmentTimeline>";
+    let long = format!("media=\"{}$Number$\">{line}", "a".repeat(60_000));
+    assert_eq!(in_period(&long, "v"), Problem::AddressTooLong);
+    let many = format!("media=\"{}$Number$\">{line}", "$RepresentationID$".repeat(400));
+    assert_eq!(in_period(&many, &"v".repeat(30_000)), Problem::AddressTooLong);
+    let smooth = |url: &str, bitrate: &str| {
+        let text = format!(
+            "<SmoothStreamingMedia><StreamIndex Url=\"{url}\"><QualityLevel Bitrate=\"{bitrate}\"/>\
+             <c d=\"1\" r=\"999999\"/></StreamIndex></SmoothStreamingMedia>"
+        );
+        read("a/manifest", Some("application/vnd.ms-sstr+xml"), text)
+    };
+    assert_eq!(smooth(&"{bitrate}".repeat(3_000), &"1".repeat(30_000)), Problem::AddressTooLong);
+    assert_eq!(smooth(&"a".repeat(60_000), "1"), Problem::AddressTooLong);
+}

@@ -20,6 +20,18 @@ pub enum Target {
 }
 
 impl Target {
+    /// The name or address itself.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Inside(text)
+            | Self::Absolute(text)
+            | Self::FromRoot(text)
+            | Self::Outside(text)
+            | Self::Variables(text) => text,
+            Self::Inline => "",
+        }
+    }
+
     /// Follows `address` from the file at `path` (RFC 3986, section 5).
     pub fn resolve(path: &str, address: &str) -> Self {
         let address = address.trim();

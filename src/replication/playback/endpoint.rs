@@ -5,6 +5,7 @@ use std::time::Duration;
 use backon::Retryable;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::facts::Facts;
@@ -51,8 +52,13 @@ pub struct Served {
 
 impl Served {
     /// What a player would see of it.
-    pub fn facts(&self) -> Result<Facts, Failure> {
-        Facts::read(self.protocol, &self.name, self.encoding.as_deref(), &self.body).map_err(|problem| {
+    pub async fn facts(&self) -> Result<Facts, Failure> {
+        let (protocol, name, encoding, body) =
+            (self.protocol, self.name.clone(), self.encoding.clone(), self.body.clone());
+        // It may take a while, and others are waiting for this thread.
+        let read = spawn_blocking(move || Facts::read(protocol, &name, encoding.as_deref(), &body)).await;
+        let read = read.unwrap_or_else(|error| Err(format!("cannot be read: {error}")));
+        read.map_err(|problem| {
             let message = format!("{} manifest {problem}", self.protocol.name());
             Failure::transient("manifest-unreadable", message).at_site(&self.proof.site)
         })

@@ -92,9 +92,9 @@ impl<'a> Walk<'a> {
     async fn both(&self, protocol: Protocol, path: &str) -> Result<(Facts, [ManifestProof; 2]), Failure> {
         let both = try_join(self.source.manifest(protocol, path), self.replica.manifest(protocol, path));
         let (ours, theirs) = both.await?;
-        let facts = ours.facts()?;
+        let facts = ours.facts().await?;
         if !theirs.is(&ours) {
-            same_streams(protocol, &facts, &theirs.facts()?)
+            same_streams(protocol, &facts, &theirs.facts().await?)
                 .map_err(|failure| failure.at_site(&self.replica.site.name))?;
         }
         self.stays_there(&theirs)?;
