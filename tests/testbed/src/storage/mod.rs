@@ -1,7 +1,7 @@
 //! A small blob storage client for tests and the emulator: fills containers, lists them, mints shared access signatures.
 
+mod containers;
 mod lease;
-mod service;
 mod sign;
 mod types;
 mod wire;
@@ -73,52 +73,6 @@ impl Storage {
     #[must_use]
     pub fn key_base64(&self) -> &str {
         self.key.base64()
-    }
-
-    /// Create Container; one that is there already is fine.
-    ///
-    /// # Errors
-    /// When the service cannot be reached or refuses.
-    pub async fn create_container(&self, container: &str) -> Result<()> {
-        let call = Call::new(Method::PUT, self.url(container, "")).query("restype", "container");
-        expect(self.send(call).await?, &[StatusCode::CREATED, StatusCode::CONFLICT]).await.map(drop)
-    }
-
-    /// The same for a container whose blobs anybody may read, though not list (public access `blob`).
-    ///
-    /// # Errors
-    /// When the service cannot be reached or refuses.
-    pub async fn create_public_container(&self, container: &str) -> Result<()> {
-        let call = Call::new(Method::PUT, self.url(container, "")).query("restype", "container");
-        let call = call.header("x-ms-blob-public-access", "blob");
-        expect(self.send(call).await?, &[StatusCode::CREATED, StatusCode::CONFLICT]).await.map(drop)
-    }
-
-    /// Delete Container; an absent one is fine.
-    ///
-    /// # Errors
-    /// When the service cannot be reached or refuses.
-    pub async fn delete_container(&self, container: &str) -> Result<()> {
-        let call = Call::new(Method::DELETE, self.url(container, "")).query("restype", "container");
-        expect(self.send(call).await?, &[StatusCode::ACCEPTED, StatusCode::NOT_FOUND]).await.map(drop)
-    }
-
-    /// The names of all containers, over all pages of List Containers.
-    ///
-    /// # Errors
-    /// When the service cannot be reached, refuses, or answers with something else than its XML.
-    pub async fn list_containers(&self) -> Result<Vec<String>> {
-        let (mut names, mut marker) = (Vec::new(), String::new());
-        loop {
-            let call = Call::new(Method::GET, self.url("", "")).query("comp", "list").page(&marker);
-            let body = expect(self.send(call).await?, &[StatusCode::OK]).await?.text().await?;
-            let (page, next) = wire::parse_containers(&body)?;
-            names.extend(page);
-            match next {
-                Some(next) => marker = next,
-                None => return Ok(names),
-            }
-        }
     }
 
     /// All blobs of a container in name order, flat and with metadata, over all pages of List Blobs; `None` when there
