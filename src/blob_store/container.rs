@@ -14,7 +14,6 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::Account;
-use super::page::MOST_BLOBS;
 use super::sas::{Grant, Signer};
 use crate::settings::Secret;
 
@@ -59,13 +58,6 @@ impl Container {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
-    }
-
-    /// Lists with fewer blobs per page than the service's 5000.
-    #[must_use]
-    pub fn with_page_size(mut self, blobs: u16) -> Self {
-        self.account.page_size = blobs.clamp(1, MOST_BLOBS);
-        self
     }
 
     /// Only what is in one of its folders: a prefix of names that ends with a slash.

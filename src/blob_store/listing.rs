@@ -97,6 +97,16 @@ impl Container {
         Blobs { container: self.clone(), page: Vec::new().into_iter(), next: Next::First, last_name: String::new() }
     }
 
+    /// The blob that the service lists first; none where there is none, or where its first page happens to be empty.
+    ///
+    /// # Errors
+    /// As [`Blobs::next`], whatever the order in which the service lists.
+    pub async fn first(&self) -> Result<Option<Blob>, Failure> {
+        let mut one_by_one = self.clone();
+        one_by_one.account.page_size = 1;
+        Ok(one_by_one.page(None).await?.blobs.into_iter().next().map(|blob| *blob))
+    }
+
     /// Every blob at once, in the order of their names' bytes.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use url::Url;
 use super::source::Packaged;
 use crate::blob_store::{BlobAccount, Container};
 use crate::failure::Failure;
-use crate::model::{Location, PublicAccess, SiteName};
+use crate::model::{Blob, Location, PublicAccess, SiteName};
 use crate::replication::resolve::Found;
 use crate::replication::sites::{Site, SiteStorage, Sites};
 
@@ -51,29 +51,26 @@ impl Place {
 
 /// Which asset a location is; none for us where it is a replica that we have made.
 pub async fn find_location(location: &Location, site: &Site) -> Result<Found, Failure> {
-    let container = container(location, site)?;
-    // One file tells of most assets that they are no replica; all of them are looked at only where it does not.
-    let mut copied_from = find_origin(&container.clone().with_page_size(1), site, 1).await?;
-    if copied_from.is_some() {
-        copied_from = find_origin(&container, site, usize::MAX).await?;
-    }
+    let copied_from = find_origin(&container(location, site)?, site).await;
     Ok(match copied_from {
-        Some(from) => Found::own_replica(&location.to_string(), &from),
-        None => Found::Assets(vec![location.to_string()]),
+        // The pipeline tells of it, with its hint.
+        Err(failure) if failure.code == "container-missing" => Found::Assets(vec![location.to_string()]),
+        Err(failure) => return Err(failure),
+        Ok(Some(from)) => Found::own_replica(&location.to_string(), &from),
+        Ok(None) => Found::Assets(vec![location.to_string()]),
     })
 }
 
-/// The other site that all of the first `most` files are our copies from; `None` where they are not.
-async fn find_origin(container: &Container, site: &Site, most: usize) -> Result<Option<SiteName>, Failure> {
+/// The other site that all files are our copies from; `None` where they are not.
+async fn find_origin(container: &Container, site: &Site) -> Result<Option<SiteName>, Failure> {
+    let of = |blob: Blob| blob.copied_from.and_then(|from| from.site).filter(|from| *from != site.name);
+    // One file tells of most assets that they are no replica; all of them are looked at only where it does not.
+    if container.first().await?.is_some_and(|blob| of(blob).is_none()) {
+        return Ok(None);
+    }
     let (mut blobs, mut origin) = (container.blobs(), None);
-    for _ in 0..most {
-        let blob = match blobs.next().await {
-            // The pipeline tells of it, with its hint.
-            Err(failure) if failure.code == "container-missing" => return Ok(None),
-            blob => blob?,
-        };
-        let Some(blob) = blob else { break };
-        match blob.copied_from.and_then(|from| from.site).filter(|from| *from != site.name) {
+    while let Some(blob) = blobs.next().await? {
+        match of(blob) {
             Some(from) => origin = Some(from),
             None => return Ok(None),
         }
