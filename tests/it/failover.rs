@@ -12,9 +12,6 @@ use url::Url;
 use crate::packaged::films::{Film, StaticWorld};
 use crate::support::{Worker, next_event};
 
-/// Requests of the viewer that the source answers before it goes away.
-const ANSWERED_BEFORE: usize = 8;
-
 struct Stage {
     world: StaticWorld,
     west: Site,
@@ -72,7 +69,10 @@ async fn ensure_nobody_notices(stage: &Stage, format: Format, event: &Value) -> 
     let path = event["data"]["urls"][0]["path"].as_str().context("no path")?;
     let realtime = PlayOptions { variants: Variants::All, realtime: true };
     let mut playback = start_playing(&format!("{}{path}", front.url()).parse()?, realtime)?;
-    calm_after(ANSWERED_BEFORE, &front).await?;
+    // The first third of the files is asked for at once, to find out what there is.
+    let files = event["data"]["content"]["files"].as_u64().context("no number of files")? as usize;
+    let answered = if format == Format::HlsByteRanges { files } else { files * 2 / 3 };
+    calm_after(answered, &front).await?;
     stage.west.stop();
     ensure!(playback.is_running()?, "it was over before the source went away");
     let played = playback.wait().await?;

@@ -68,19 +68,20 @@ pub async fn read_manifests(
     sites: &Sites,
 ) -> Result<Presentation, Failure> {
     let rules = Arc::new(rules(place, sites));
-    let room = Semaphore::new(MIB_AT_ONCE as usize);
-    let reading = stream::iter(0..asset.manifests.len())
-        .map(|at| read_one(job, &asset.manifests[at], place, &rules, &asset.names, &room));
-    let mut reading = reading.buffered(AT_ONCE);
-    let (mut order, mut named, mut license_hosts) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-    let mut all = Vec::new();
-    while let Some(read) = reading.next().await {
-        let Read { name, kind, findings } = read.map_err(|failure| failure.at_site(&sites.source.name))?;
-        order.insert(name.clone(), if kind == Kind::HlsMedia { Turn::Playlist } else { Turn::Master });
-        named.extend(findings.playlists);
-        license_hosts.extend(findings.key_hosts);
-        all.push((name, kind));
+    let mut tree = Tree::default();
+    tree.read(asset.manifests.clone(), job, asset, place, &rules).await.map_err(|it| it.at_site(&sites.source.name))?;
+    // Playlists that neither their names nor their types tell, but those who name them.
+    let mut looked_for = BTreeSet::new();
+    loop {
+        let unread: BTreeSet<_> = tree.named.iter().filter(|name| !tree.order.contains_key(*name)).cloned().collect();
+        if unread.is_subset(&looked_for) {
+            break;
+        }
+        let found = find(&unread, place).await?;
+        tree.read(found, job, asset, place, &rules).await.map_err(|it| it.at_site(&sites.source.name))?;
+        looked_for.extend(unread);
     }
+    let Tree { order, named, license_hosts, all } = tree;
     let protocol = |kind| if kind == Kind::Dash { Protocol::Dash } else { Protocol::Hls };
     // A media playlist that no other one names is played by itself.
     let begins = all.into_iter().filter(|(name, kind)| *kind != Kind::HlsMedia || !named.contains(name));
@@ -92,6 +93,51 @@ pub async fn read_manifests(
     entries.sort_by_key(|(protocol, _)| *protocol == Protocol::Dash);
     verify_entries(&entries, place).map_err(|failure| failure.at_site(&sites.source.name))?;
     Ok(Presentation { entries, order: ByContent(order), license_hosts })
+}
+
+/// All that has been read.
+#[derive(Debug, Default)]
+struct Tree {
+    order: BTreeMap<String, Turn>,
+    /// Playlists that others name.
+    named: BTreeSet<String>,
+    license_hosts: BTreeSet<String>,
+    all: Vec<(String, Kind)>,
+}
+
+impl Tree {
+    async fn read(
+        &mut self,
+        manifests: Vec<Blob>,
+        job: &ReplicationJob,
+        asset: &Packaged,
+        place: &Place,
+        rules: &Arc<Rules>,
+    ) -> Result<(), Failure> {
+        let room = Semaphore::new(MIB_AT_ONCE as usize);
+        let reading = stream::iter(0..manifests.len());
+        let reading = reading.map(|at| read_one(job, &manifests[at], place, rules, &asset.names, &room));
+        let mut reading = reading.buffered(AT_ONCE);
+        while let Some(read) = reading.next().await {
+            let Read { name, kind, findings } = read?;
+            self.order.insert(name.clone(), if kind == Kind::HlsMedia { Turn::Playlist } else { Turn::Master });
+            self.named.extend(findings.playlists);
+            self.license_hosts.extend(findings.key_hosts);
+            self.all.push((name, kind));
+        }
+        Ok(())
+    }
+}
+
+/// The blobs of these names.
+async fn find(names: &BTreeSet<String>, place: &Place) -> Result<Vec<Blob>, Failure> {
+    let (mut blobs, mut found) = (place.from.blobs(), Vec::new());
+    while let Some(blob) = blobs.next().await? {
+        if names.contains(&blob.name) {
+            found.push(blob);
+        }
+    }
+    Ok(found)
 }
 
 fn verify_entries(entries: &[(Protocol, String)], place: &Place) -> Result<(), Failure> {
@@ -149,7 +195,11 @@ const HINT: &str = "players cannot use it: package the stream again, or remove t
 
 fn parse(blob: &Blob, bytes: Vec<u8>, rules: &Rules, names: &Names) -> Result<(Summary, Findings), Problem> {
     let (content_type, encoding) = (&blob.properties.content_type, &blob.properties.content_encoding);
-    let manifest = Manifest::read(&blob.name, content_type.as_deref(), encoding.as_deref(), bytes)?;
+    let content_type = content_type.as_deref().filter(|told| Manifest::is_one(&blob.name, Some(told)));
+    // without a name or a type that says more it is read because a playlist names it
+    let content_type =
+        content_type.or((!Manifest::is_one(&blob.name, None)).then_some("application/vnd.apple.mpegurl"));
+    let manifest = Manifest::read(&blob.name, content_type, encoding.as_deref(), bytes)?;
     let mut findings = Findings::default();
     let summary = manifest.visit(&mut |named| findings.see(named, rules, names))?;
     Ok((summary, findings))

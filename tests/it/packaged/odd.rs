@@ -48,6 +48,16 @@ fn long_playlist() -> String {
     text + "#EXT-X-ENDLIST\n"
 }
 
+/// A playlist that only the one who names it tells to be one.
+fn odd_name(name: &str, segments: usize) -> Film {
+    let master = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=100000\nv/index\n";
+    film(name).without("v/index.m3u8").with("master.m3u8", HLS, master).with(
+        "v/index",
+        "application/octet-stream",
+        playlist(segments),
+    )
+}
+
 /// What is in order, however it looks.
 fn good() -> Vec<Film> {
     let crlf = playlist(3).replace('\n', "\r\n");
@@ -65,6 +75,7 @@ fn good() -> Vec<Film> {
         with_media("bom", &bom),
         with_media("ranges", ranges),
         with_media("long", &long_playlist()),
+        odd_name("odd-name", 3),
         film("gzip").with_options("v/index.m3u8", gzipped(HLS), gzip(playlist(3).as_bytes())),
         film("i-frames-and-subtitles")
             .with("master.m3u8", HLS, master)
@@ -127,6 +138,7 @@ fn bad(world: &StaticWorld) -> Vec<(Film, &'static str, &'static str)> {
     let unpacked = format!("#EXTM3U\n{}", "#\n".repeat(40 * 1024 * 1024));
     vec![
         (film("missing").without("v/00001.m4s"), "files-not-there-yet", "'missing/v/00001.m4s'"),
+        (odd_name("odd-name", 4), "files-not-there-yet", "'odd-name/v/00003.m4s'"),
         (film("no-playlist").without("v/index.m3u8"), "files-not-there-yet", "'no-playlist/v/index.m3u8'"),
         (
             with_media("absolute", &media(&format!("{west}/absolute/v/00001.m4s"))),
