@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use testbed::amqp::{Amqp, Outgoing};
-use testbed::emulator::{DoorKind, FaultAction, FaultRule, PreparedFile};
+use testbed::emulator::{FaultAction, FaultRule, PreparedFile};
 use testbed::process::{RabbitMq, start_rabbitmq};
 use testbed::tcp_proxy::TcpProxy;
 use time::OffsetDateTime;
@@ -174,10 +174,8 @@ struct Fire<'a> {
 }
 
 impl Fire<'_> {
-    /// Of the media services: what is played is not counted.
     fn calls(&self) -> usize {
-        let requests = self.world.emulator.requests();
-        requests.iter().count() - requests.at(DoorKind::Streaming).count()
+        self.world.emulator.requests().iter().count()
     }
 
     async fn burn(mut self) -> Result<Vec<Worker>> {

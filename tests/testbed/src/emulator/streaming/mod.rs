@@ -106,15 +106,23 @@ async fn manifest(published: &Published, ism: &str, protocol: Protocol) -> Resul
 }
 
 /// The server manifest, after a look whether everything that it names is there in the size that was registered.
-async fn read_manifest(published: &Published, ism: &str) -> Result<(ServerManifest, smooth::Timelines), AmsError> {
+async fn read_manifest(
+    published: &Published,
+    ism: &str,
+) -> Result<(Arc<ServerManifest>, Arc<smooth::Timelines>), AmsError> {
+    let shelf = published.shared.shelf.of(&published.storage, &published.container);
     let text = published.text(ism).await?.ok_or_else(|| AmsError::not_found(ism))?;
-    let manifest =
-        ism::parse(&text).map_err(|error| AmsError::new(500, format!("{ism} is not a server manifest: {error}")))?;
+    let parse =
+        || ism::parse(&text).map_err(|error| AmsError::new(500, format!("{ism} is not a server manifest: {error}")));
+    let manifest = shelf.servers.read(&text, parse)?;
     for track in &manifest.tracks {
         published.check(&track.source)?;
     }
     let client_manifest = published.text(&manifest.client_manifest(ism)).await?;
-    let timelines = client_manifest.as_deref().map(smooth::timelines).unwrap_or_default();
+    let timelines = match client_manifest {
+        Some(text) => shelf.clients.read(&text, || Ok(smooth::timelines(&text)))?,
+        None => Arc::default(),
+    };
     Ok((manifest, timelines))
 }
 

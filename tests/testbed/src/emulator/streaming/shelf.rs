@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::ism::ServerManifest;
+use super::smooth::Timelines;
 use crate::emulator::state::AmsError;
 use crate::storage::{BlobInfo, Storage};
 
@@ -13,10 +15,38 @@ pub(crate) struct Shelf(Mutex<HashMap<String, Arc<Kept>>>);
 
 /// What is kept of one container.
 #[derive(Debug, Default)]
-struct Kept {
+pub(super) struct Kept {
+    /// Server manifests and client manifests, read.
+    pub(super) servers: Read<ServerManifest>,
+    pub(super) clients: Read<Timelines>,
     listing: tokio::sync::Mutex<Option<Listing>>,
     /// Small texts by their name and version.
     texts: Mutex<HashMap<(String, String), Arc<str>>>,
+}
+
+/// What texts have been read as. A text is known by where it lies, as those on the shelf are never thrown away.
+#[derive(Debug)]
+pub(super) struct Read<T>(Mutex<Known<T>>);
+
+type Known<T> = HashMap<usize, (Arc<str>, Arc<T>)>;
+
+impl<T> Default for Read<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Read<T> {
+    pub(super) fn read(&self, text: &Arc<str>, read: impl FnOnce() -> Result<T, AmsError>) -> Result<Arc<T>, AmsError> {
+        let key = text.as_ptr().addr();
+        if let Some((_, known)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let read = Arc::new(read()?);
+        let kept = (Arc::clone(text), Arc::clone(&read));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, kept);
+        Ok(read)
+    }
 }
 
 #[derive(Debug)]
@@ -26,7 +56,7 @@ struct Listing {
 }
 
 impl Shelf {
-    fn of(&self, storage: &Storage, container: &str) -> Arc<Kept> {
+    pub(super) fn of(&self, storage: &Storage, container: &str) -> Arc<Kept> {
         let key = storage.blob_url(container, "", None).to_string();
         Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
     }
