@@ -47,8 +47,12 @@ struct Few {
 
 impl Few {
     fn add(&mut self, name: String) {
+        // byte ranges name one file again and again
+        if self.shown.contains(&name) {
+            return;
+        }
         self.count += 1;
-        if self.shown.len() < SHOWN && !self.shown.contains(&name) {
+        if self.shown.len() < SHOWN {
             self.shown.push(name);
         }
     }
@@ -177,6 +181,13 @@ mod tests {
         findings.see(named, &rules, &names);
         let now = time::OffsetDateTime::now_utc();
         findings.verify(now, "a/main.m3u8", &rules).err().map(|failure| failure.code)
+    }
+
+    #[test]
+    fn a_file_that_is_named_again_is_told_once() {
+        let mut few = Few::default();
+        ["a", "b", "a", "a", "c", "d", "b"].into_iter().for_each(|name| few.add(name.to_owned()));
+        assert_eq!(few.told(), "'a', 'b', 'c' and 1 more");
     }
 
     #[test]

@@ -66,6 +66,16 @@ async fn none_are_asked_for_where_nobody_wants_it() -> Result<()> {
     let verification = &event["data"]["verification"];
     assert_eq!((&verification["level"], &verification["checked"]), (&json!("manifest"), &json!(0)));
     assert_eq!(asked(&proxy), BTreeMap::new());
+
+    // What has no manifest is asked for all the same, as nothing else shows that it is served. Storage's own calls are signed.
+    let gone = Rule::answer(404, "BlobNotFound").method(Method::HEAD).path("/east/").without_query("sig=").times(4);
+    let gone = proxy.fault(gone);
+    let clip = Film::new("b/").with("clip.mp4", "video/mp4", "film");
+    world.upload("west", &clip).await?;
+    world.send_finished("west", &clip).await?;
+    let event = next_event(&mut events).await.with_context(|| worker.log())?;
+    assert_eq!((&event["data"]["attempts"], gone.hits()), (&json!(2), 4), "{}", worker.log());
+    assert_eq!(event["data"]["verification"]["level"], "playback");
     Ok(())
 }
 
