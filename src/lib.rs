@@ -8,7 +8,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`model`]: values of the trade, no I/O |
-//! | 1 | [`failure`], [`settings`], [`telemetry`], [`manifests`] (HLS, DASH, Smooth; pure) |
+//! | 1 | [`failure`], [`settings`], [`telemetry`], [`tls`], [`manifests`] (HLS, DASH, Smooth; pure) |
 //! | 2 | [`http`] (reqwest), [`events`] (wire formats), [`rabbitmq`] (lapin), [`settle`] (pure decisions) |
 //! | 3 | [`blob_store`] (Azure's blob SDK) |
 //! | 4 | [`media_service`] (one folder per kind of service) |
@@ -30,4 +30,5 @@ pub mod replication;
 pub mod settings;
 pub mod settle;
 pub mod telemetry;
+pub mod tls;
 pub mod worker;

@@ -13,6 +13,7 @@ use azure_storage_blob::StorageError;
 use time::OffsetDateTime;
 
 use crate::failure::{Failure, Part};
+use crate::tls::Distrust;
 
 /// However long the service asks us to wait, we look again after this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
@@ -32,6 +33,8 @@ const COPY_SOURCE_STATUS: HeaderName = HeaderName::from_static("x-ms-copy-source
 pub enum Refusal {
     /// No answer came, or half of one.
     Unreachable(String),
+    /// It was reached at this address, and is not believed.
+    Distrusted(String, Distrust),
     /// The request could not even be made.
     Unsendable(String),
     /// The service said no.
@@ -53,6 +56,10 @@ pub struct Answer {
 
 impl From<azure_core::Error> for Refusal {
     fn from(error: azure_core::Error) -> Self {
+        if let Some(distrust) = Distrust::find(&error) {
+            let text = error.source().map(ToString::to_string).unwrap_or_default();
+            return Self::Distrusted(address(&text).map(harmless).unwrap_or_default(), distrust);
+        }
         match error.kind() {
             ErrorKind::HttpResponse { status, raw_response, .. } => {
                 let (status, raw) = (u16::from(*status), raw_response.clone());
@@ -138,6 +145,12 @@ impl Refusal {
             )
             .of_part(Part::Storage)
             .with_hint("check storage.blob_url of this site, its name in the DNS, and the firewalls in between"),
+            Self::Distrusted(place, why) => Failure::transient(
+                "certificate-refused",
+                format!("{doing}: the storage service at {place} cannot be used: {why}"),
+            )
+            .of_part(Part::Storage)
+            .with_hint(why.hint("http.ca_file", None)),
             Self::Unsendable(why) => {
                 Failure::permanent("storage-request", format!("{doing}: the request cannot be made ({why})"))
             }
@@ -217,6 +230,11 @@ fn denied_hint(code: &str) -> &'static str {
     }
 }
 
+/// The address that the transport names in its text.
+fn address(text: &str) -> Option<&str> {
+    text.split_once("for url (").and_then(|(_, rest)| Some(rest.split_once(')')?.0))
+}
+
 /// An error with its causes, harmless; where the transport names the address, only that and the last cause.
 fn chain(error: &azure_core::Error) -> String {
     let mut text = error.to_string();
@@ -227,8 +245,7 @@ fn chain(error: &azure_core::Error) -> String {
         last = Some(error.to_string());
         cause = error.source();
     }
-    let address = text.split_once("for url (").and_then(|(_, rest)| Some(rest.split_once(')')?.0));
-    match (address.map(harmless), last) {
+    match (address(&text).map(harmless), last) {
         (Some(address), Some(last)) => format!("{address}: {}", harmless(&last)),
         _ => harmless(&text),
     }

@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
-use super::{HttpError, HttpErrorKind, HttpSetupError, Request, Response, install_tls_provider};
+use super::{HttpError, HttpErrorKind, HttpSetupError, Request, Response};
 use crate::settings::HttpSettings;
+use crate::tls::install_tls_provider;
 
 /// Sends requests; cheap to clone, connections are shared.
 #[derive(Debug, Clone)]

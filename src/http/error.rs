@@ -8,12 +8,18 @@ use url::Url;
 use super::message::shown;
 use crate::failure::Failure;
 use crate::model::SiteName;
+use crate::tls::Distrust;
+
+/// The setting that names whom to trust in HTTP.
+pub(super) const AUTHORITIES: &str = "http.ca_file";
 
 /// What may have happened on the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpErrorKind {
     /// No connection: nothing was sent.
     Connect,
+    /// The peer was reached and is not believed, or does not believe us: nothing was sent.
+    Distrusted,
     /// The time was over; the request may have been carried out.
     Timeout,
     /// The connection broke; the request may have been carried out.
@@ -38,15 +44,20 @@ pub struct HttpError {
     method: Method,
     place: String,
     reason: String,
+    hint: Option<String>,
 }
 
 impl HttpError {
     pub(super) fn new(kind: HttpErrorKind, method: &Method, url: &Url, reason: impl Into<String>) -> Self {
-        Self { kind, method: method.clone(), place: shown(url), reason: reason.into() }
+        Self { kind, method: method.clone(), place: shown(url), reason: reason.into(), hint: None }
     }
 
     /// Reads what reqwest says; its own text would show the whole address.
     pub(super) fn from_reqwest(method: &Method, url: &Url, error: reqwest::Error) -> Self {
+        if let Some(distrust) = Distrust::find(&error) {
+            let hint = Some(distrust.hint(AUTHORITIES, None));
+            return Self { hint, ..Self::new(HttpErrorKind::Distrusted, method, url, distrust.to_string()) };
+        }
         let kind = if error.is_builder() {
             HttpErrorKind::BadUrl
         } else if error.is_connect() {
@@ -58,7 +69,7 @@ impl HttpError {
         };
         let what = match kind {
             HttpErrorKind::BadUrl => "cannot be sent",
-            HttpErrorKind::Connect => "cannot connect",
+            HttpErrorKind::Connect | HttpErrorKind::Distrusted => "cannot connect",
             HttpErrorKind::Timeout => "no answer in time",
             HttpErrorKind::Interrupted | HttpErrorKind::TooLarge => "connection broke",
         };
@@ -71,7 +82,7 @@ impl HttpError {
     /// Whether the other side may have carried the request out.
     #[must_use]
     pub fn may_have_been_done(&self) -> bool {
-        !matches!(self.kind, HttpErrorKind::Connect | HttpErrorKind::BadUrl)
+        !matches!(self.kind, HttpErrorKind::Connect | HttpErrorKind::Distrusted | HttpErrorKind::BadUrl)
     }
 
     /// The failure that this is at `site`.
@@ -81,6 +92,13 @@ impl HttpError {
         let failure = match self.kind {
             HttpErrorKind::Connect => Failure::transient("cannot-connect", message)
                 .with_hint("check this address in the settings, its name in the DNS, and the firewalls in between"),
+            HttpErrorKind::Distrusted => {
+                let failure = Failure::transient("certificate-refused", message);
+                match self.hint {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            }
             HttpErrorKind::Timeout => Failure::transient("timeout", message),
             HttpErrorKind::Interrupted => Failure::transient("connection-lost", message),
             HttpErrorKind::TooLarge => {

@@ -7,7 +7,6 @@ mod error;
 mod message;
 mod retry_after;
 mod storage_transport;
-mod tls;
 
 pub use allow_list::{AllowList, Refusal};
 pub use backoff::{FullJitter, TRY_WITHIN};
@@ -17,4 +16,3 @@ pub use message::{Request, Response};
 pub use reqwest::Method;
 pub use retry_after::retry_after;
 pub use storage_transport::StorageTransport;
-pub use tls::install_tls_provider;

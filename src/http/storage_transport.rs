@@ -7,6 +7,7 @@ use azure_core::http::Transport;
 
 use crate::failure::Failure;
 use crate::settings::HttpSettings;
+use crate::tls::install_tls_provider;
 
 /// The connections to all storage accounts, with our timeouts. The SDK's own client gives up after 60 silent seconds, and a
 /// synchronous copy is silent for as long as it runs.
@@ -27,7 +28,7 @@ impl StorageTransport {
     /// # Errors
     /// Permanent `http-client` when a client cannot be built, such as without any root certificate.
     pub fn new(settings: &HttpSettings) -> Result<Self, Failure> {
-        super::install_tls_provider();
+        install_tls_provider();
         Ok(Self { calls: transport(settings)?, downloads: transport(settings)?, tries: settings.tries })
     }
 

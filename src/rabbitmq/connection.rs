@@ -7,15 +7,16 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lapin::tcp::{AsyncTcpStream, TLSConfig};
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::tcp::{AsyncTcpStream, RustlsConnector, RustlsConnectorConfig};
+use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use lapin::{Channel, ConnectionProperties, runtime};
 use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::error::{connect, refused};
 use super::{Finding, RabbitmqError};
-use crate::settings::{BrokerUrl, RabbitmqSettings};
+use crate::settings::{Authentication, BrokerUrl, RabbitmqSettings};
+use crate::tls::install_tls_provider;
 
 /// Who is called, for the texts of errors, and how long an answer may take.
 #[derive(Debug, Clone)]
@@ -94,11 +95,19 @@ impl Connection {
         let url = settings.current_url().map_err(|error| RabbitmqError::UrlFile(error.to_string()))?;
         let mut uri = parse(url.as_ref())?;
         uri.query.heartbeat = Some(settings.heartbeat_seconds);
+        if settings.authentication == Authentication::Certificate {
+            uri.query.auth_mechanism = Some(SASLMechanism::External);
+        }
+        let tls = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => Some(tls(settings)?),
+        };
         let calls = Calls {
             broker: format!("{}:{}", uri.authority.host, uri.authority.port),
             timeout: Duration::from_secs(settings.timeout_seconds),
         };
-        let failed = |error: &lapin::Error| connect(&calls.broker, error);
+        let is_tls = tls.is_some();
+        let failed = |error: &lapin::Error| connect(&calls.broker, is_tls, error);
         let socket = Socket::default();
         let kept = socket.clone();
         let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -112,9 +121,9 @@ impl Connection {
                 if let AsyncTcpStream::Plain(plain) = &stream {
                     kept.keep(plain.get_ref())?;
                 }
-                match uri.scheme {
-                    AMQPScheme::AMQP => Ok(stream),
-                    AMQPScheme::AMQPS => Ok(stream.into_tls(&uri.authority.host, TLSConfig::default()).await?),
+                match &tls {
+                    None => Ok(stream),
+                    Some(tls) => Ok(stream.into_rustls(tls, &uri.authority.host).await?),
                 }
             },
             properties,
@@ -153,6 +162,28 @@ impl Connection {
         }
         self.socket.cut();
     }
+}
+
+/// With the files of this moment. A machine without authorities of its own trusts those of the settings alone.
+fn tls(settings: &RabbitmqSettings) -> Result<RustlsConnector, RabbitmqError> {
+    install_tls_provider();
+    let files = settings.tls().map_err(|(key, problem)| RabbitmqError::Tls(key, problem))?;
+    let mut trust = match RustlsConnectorConfig::new_with_native_certs() {
+        Ok(trust) => trust,
+        Err(_) if !files.authorities.is_empty() => RustlsConnectorConfig::default(),
+        Err(error) => {
+            return Err(RabbitmqError::Tls(
+                "rabbitmq.ca_file",
+                format!("is not set, and this machine trusts nobody: {error}"),
+            ));
+        }
+    };
+    trust.add_parsable_certificates(files.authorities);
+    let connector = match files.identity {
+        Some((chain, key)) => trust.connector_with_single_cert(chain, key),
+        None => trust.connector_with_no_client_auth(),
+    };
+    connector.map_err(|error| RabbitmqError::Tls("rabbitmq.certificate_file", error.to_string()))
 }
 
 /// Reads the URL. lapin's own error would quote it, password included.

@@ -1,11 +1,13 @@
 //! What can go wrong with the broker. No text here ever holds the URL or the password, only `host:port`.
 
+use std::borrow::Cow;
 use std::io;
 
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 use super::{Finding, State};
+use crate::tls::Distrust;
 
 /// A call to the broker that failed.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -24,8 +26,11 @@ pub enum RabbitmqError {
         /// What the network or the broker said.
         cause: String,
         /// What to look at.
-        hint: &'static str,
+        hint: Cow<'static, str>,
     },
+    /// What TLS needs is not as the settings say.
+    #[error("{0}: {1}")]
+    Tls(&'static str, String),
     /// The broker did not answer in time.
     #[error("broker {broker} took longer than {seconds} s to {what}; look at its load, its alarms and the network")]
     TimedOut {
@@ -152,7 +157,11 @@ pub(super) fn refused(broker: &str, what: impl Into<String>, error: &lapin::Erro
 }
 
 /// Turns lapin's error of connecting into ours.
-pub(super) fn connect(broker: &str, error: &lapin::Error) -> RabbitmqError {
+pub(super) fn connect(broker: &str, is_tls: bool, error: &lapin::Error) -> RabbitmqError {
+    if let Some(distrust) = distrust(error) {
+        let hint = distrust.hint("rabbitmq.ca_file", Some("rabbitmq.certificate_file")).into();
+        return RabbitmqError::Connect { broker: broker.to_owned(), cause: distrust.to_string(), hint };
+    }
     let hint = match error.kind() {
         ErrorKind::ProtocolError(protocol) => match protocol.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => "check user, password and virtual host",
@@ -164,14 +173,29 @@ pub(super) fn connect(broker: &str, error: &lapin::Error) -> RabbitmqError {
         ErrorKind::IOError(io) => match io.kind() {
             io::ErrorKind::ConnectionRefused => "check that it runs and listens there",
             io::ErrorKind::InvalidData => "check its certificate and the trusted roots, and that this is its TLS port",
+            // its alert may be lost with the connection
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+                if is_tls =>
+            {
+                "if it asks for a certificate of ours, check rabbitmq.certificate_file; its log says more"
+            }
             io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
                 "check that the port speaks AMQP and whether it wants amqp or amqps"
             }
             _ => "check host, port and network",
         },
+        ErrorKind::ParsingError(_) => "check that the port speaks AMQP and whether it wants amqp or amqps",
         _ => "check host, port and the broker's log",
     };
-    RabbitmqError::Connect { broker: broker.to_owned(), cause: cause(error), hint }
+    RabbitmqError::Connect { broker: broker.to_owned(), cause: cause(error), hint: hint.into() }
+}
+
+/// Why TLS did not come about, if that is what `error` is.
+fn distrust(error: &lapin::Error) -> Option<Distrust> {
+    match error.kind() {
+        ErrorKind::IOError(io) => Distrust::find(io.as_ref()),
+        _ => None,
+    }
 }
 
 /// The channel error that the broker answered with, if that is what `error` is.
@@ -190,6 +214,7 @@ pub(super) fn cause(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(protocol) => protocol.get_message().to_string(),
         ErrorKind::IOError(io) => io.to_string(),
+        ErrorKind::ParsingError(_) => "its answer is no AMQP".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -273,6 +273,10 @@ mod tests {
         Topology::new(&RabbitmqSettings {
             url: None,
             url_file: None,
+            authentication: crate::settings::Authentication::Password,
+            ca_file: None,
+            certificate_file: None,
+            certificate_key_file: None,
             events_exchange: "media.events".to_owned(),
             binding_key: "media.encoding.finished.#".to_owned(),
             outgoing_exchange: "media.replication".to_owned(),

@@ -163,20 +163,22 @@ impl Sites {
     }
 }
 
+fn connect_all(settings: &Settings) -> Result<BTreeMap<SiteName, Arc<Site>>, Failure> {
+    let http = HttpClient::new(&settings.http).map_err(|error| Failure::permanent("http-client", error.to_string()))?;
+    let transport = StorageTransport::new(&settings.http)?;
+    let connect =
+        |(name, site)| Ok((SiteName::clone(name), Arc::new(Site::connect(name, site, settings, &http, &transport)?)));
+    settings.sites.iter().map(connect).collect()
+}
+
 impl AllSites {
     /// Makes the clients; reaches nothing yet.
     ///
     /// # Errors
     /// When a client cannot be built from checked settings, such as a key of the wrong form.
     pub fn connect(settings: &Settings) -> Result<Self, Failure> {
-        let http =
-            HttpClient::new(&settings.http).map_err(|error| Failure::permanent("http-client", error.to_string()))?;
-        let transport = StorageTransport::new(&settings.http)?;
-        let connect = |(name, site)| {
-            Ok((SiteName::clone(name), Arc::new(Site::connect(name, site, settings, &http, &transport)?)))
-        };
         Ok(Self {
-            sites: settings.sites.iter().map(connect).collect::<Result<_, Failure>>()?,
+            sites: connect_all(settings)?,
             routes: settings.routes(),
             settings: Arc::new(settings.replication.clone()),
             closing: TaskTracker::new(),
@@ -187,6 +189,14 @@ impl AllSites {
             checked_segments: settings.verify.segments,
             paces: Arc::default(),
         })
+    }
+
+    /// The same with other secrets: clients are made anew, and what jobs share and have learnt stays shared.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn renewed(&self, settings: &Settings) -> Result<Self, Failure> {
+        Ok(Self { sites: connect_all(settings)?, ..self.clone() })
     }
 
     /// Every site, by name.

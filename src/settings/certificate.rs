@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::SignatureScheme;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, SignatureScheme};
 
 /// A certificate and its RSA key. `Debug` shows the certificate's thumbprint only.
 #[derive(Clone)]
@@ -70,6 +70,23 @@ impl ClientCertificate {
         let signer = self.0.key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).ok_or(CannotSign)?;
         signer.sign(message).map_err(|_| CannotSign)
     }
+}
+
+/// The certificates of authorities in a PEM file.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let wrong = |problem: String| format!("file {} {problem}", path.display());
+    let pem = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| wrong("is not readable as PEM".to_owned()))?;
+    let mut store = RootCertStore::empty();
+    for root in &roots {
+        store.add(root.clone()).map_err(|error| wrong(format!("has an unusable certificate: {error}")))?;
+    }
+    if roots.is_empty() { Err(wrong("holds no certificate (PEM)".to_owned())) } else { Ok(roots) }
 }
 
 impl fmt::Debug for ClientCertificate {

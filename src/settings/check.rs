@@ -7,7 +7,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::model::{Cloud, SiteName};
 
-use super::{MediaSettings, Settings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
+use super::{
+    Authentication, MediaSettings, RabbitmqSettings, Settings, SiteKind, SiteSettings, StorageAccess, StorageSettings,
+};
 
 /// One wrong setting: the key, and what is wrong with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +90,7 @@ fn broker(settings: &Settings) -> Vec<Problem> {
     if let Some(problem) = rabbitmq.url.as_ref().and_then(super::BrokerUrl::problem) {
         found.push(Problem::new("rabbitmq.url", problem));
     }
+    found.extend(broker_tls(rabbitmq));
     let delays = &rabbitmq.retry_delays_seconds;
     if delays.is_empty() || delays[0] == 0 || !delays.is_sorted_by(|a, b| a < b) {
         found.push(Problem::new(
@@ -106,6 +109,29 @@ fn broker(settings: &Settings) -> Vec<Problem> {
                 "must be 1 to 200 bytes and not begin with 'amq.', which the broker keeps for itself",
             ));
         }
+    }
+    found
+}
+
+fn broker_tls(rabbitmq: &RabbitmqSettings) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if let Err((key, problem)) = rabbitmq.tls() {
+        found.push(Problem::new(key, problem));
+    }
+    let is_plain = rabbitmq.url.as_ref().is_some_and(|url| !url.is_tls());
+    for (key, file) in
+        [("rabbitmq.ca_file", &rabbitmq.ca_file), ("rabbitmq.certificate_file", &rabbitmq.certificate_file)]
+    {
+        if file.is_some() && is_plain {
+            found.push(Problem::new(key, "is of no use without TLS: begin rabbitmq.url with amqps://"));
+        }
+    }
+    if rabbitmq.certificate_key_file.is_some() && rabbitmq.certificate_file.is_none() {
+        found.push(Problem::new("rabbitmq.certificate_key_file", "needs rabbitmq.certificate_file beside it"));
+    }
+    if rabbitmq.authentication == Authentication::Certificate && rabbitmq.certificate_file.is_none() {
+        let problem = "\"certificate\" needs one: set rabbitmq.certificate_file";
+        found.push(Problem::new("rabbitmq.authentication", problem));
     }
     found
 }

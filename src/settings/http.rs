@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use super::certificate::authorities;
 
 /// Settings of every HTTP call. Meanings and defaults: `config/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,16 +38,7 @@ impl HttpSettings {
     /// What is wrong with the file.
     pub fn extra_roots(&self) -> Result<Vec<CertificateDer<'static>>, String> {
         let Some(path) = &self.ca_file else { return Ok(Vec::new()) };
-        let wrong = |problem: String| format!("file {} {problem}", path.display());
-        let pem = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<_, _>>()
-            .map_err(|_| wrong("is not readable as PEM".to_owned()))?;
-        let mut store = RootCertStore::empty();
-        for root in &roots {
-            store.add(root.clone()).map_err(|error| wrong(format!("has an unusable certificate: {error}")))?;
-        }
-        if roots.is_empty() { Err(wrong("holds no certificate (PEM)".to_owned())) } else { Ok(roots) }
+        authorities(path)
     }
 }
 

@@ -103,8 +103,8 @@ fn harmless(told: &str) -> String {
     lines.map(strike).collect::<Vec<_>>().join(": ")
 }
 
-/// Replaces every `*_file` by what the file holds, so that the rest of the house sees one place for each secret.
-fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
+/// Puts beside every `*_file` what the file holds, so that the rest of the house sees one place for each secret.
+pub(super) fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     let broker = &mut settings.rabbitmq;
     // Its file keeps its place: each connection reads it anew.
@@ -126,7 +126,7 @@ fn fill_secrets(settings: &mut Settings) -> Vec<Problem> {
             ("media.client_secret", &mut media.client_secret, &mut media.client_secret_file),
             ("storage.key", &mut site.storage.key, &mut site.storage.key_file),
         ] {
-            match secret::resolve(key.take(), file.take().as_ref()) {
+            match secret::resolve(key.take(), file.as_ref()) {
                 Ok(found) => *key = found,
                 Err(error) => problems.push(Problem::new(format!("sites.{name}.{place}"), error.to_string())),
             }

@@ -2,6 +2,7 @@
 
 mod address;
 mod admin;
+mod broker_tls;
 mod certificate;
 mod check;
 mod http;
@@ -10,18 +11,20 @@ mod layers;
 mod media;
 mod rabbitmq;
 mod replication;
+mod rotation;
 mod secret;
 mod site;
 mod worker;
 
 pub use admin::AdminSettings;
+pub use broker_tls::{BrokerTls, ClientIdentity};
 pub use certificate::{CannotSign, ClientCertificate};
 pub use check::Problem;
 pub use http::{HttpSettings, Resolve};
 pub use identity::{Credential, Identity};
 pub use layers::{SettingsError, load};
 pub use media::MediaSettings;
-pub use rabbitmq::{BrokerUrl, RabbitmqSettings, TopologyMode};
+pub use rabbitmq::{Authentication, BrokerUrl, RabbitmqSettings, TopologyMode};
 pub use replication::{CopySettings, ReplicationSettings, VerifySettings};
 pub use secret::{Secret, SecretFileError};
 pub use site::{RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};

@@ -18,6 +18,17 @@ pub struct RabbitmqSettings {
     /// A file that holds the URL; `url` is then what it held at the start. See [`Self::current_url`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_file: Option<PathBuf>,
+    /// How the broker is told who we are.
+    pub authentication: Authentication,
+    /// A PEM file of authorities that are trusted for `amqps:` besides the machine's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// A PEM file with our own certificate and its chain, and with its private key unless that has a file of its own.
+    #[serde(default)]
+    pub certificate_file: Option<PathBuf>,
+    /// A PEM file with the private key.
+    #[serde(default)]
+    pub certificate_key_file: Option<PathBuf>,
     /// The encoders' exchange.
     pub events_exchange: String,
     /// Which of its messages are for us.
@@ -52,6 +63,16 @@ impl RabbitmqSettings {
     }
 }
 
+/// How the broker is told who we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    /// By user and password of the URL (SASL mechanism PLAIN).
+    Password,
+    /// By our certificate (SASL mechanism EXTERNAL; RabbitMQ's plugin `rabbitmq_auth_mechanism_ssl`).
+    Certificate,
+}
+
 /// What the worker does about the topology at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +98,12 @@ impl BrokerUrl {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+
+    /// Whether it asks for TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        Url::parse(self.expose()).is_ok_and(|url| url.scheme() == "amqps")
     }
 
     /// What is wrong with it, if anything. Never names the value.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::brake::Brakes;
+use super::current_sites::CurrentSites;
 use super::isolation::Isolation;
 use super::outbox::Refusals;
 use crate::rabbitmq::Topology;
@@ -14,7 +15,7 @@ use crate::telemetry::{Health, InHand};
 /// What every job of a worker shares.
 #[derive(Debug)]
 pub struct Context {
-    pub(super) sites: AllSites,
+    pub(super) sites: CurrentSites,
     pub(super) worker: WorkerSettings,
     pub(super) rabbitmq: RabbitmqSettings,
     pub(super) topology: Topology,
@@ -36,7 +37,7 @@ impl Context {
     pub fn new(settings: &Settings, sites: AllSites, health: Health) -> Self {
         let rabbitmq = settings.rabbitmq.clone();
         Self {
-            sites,
+            sites: CurrentSites::new(settings, sites),
             worker: settings.worker.clone(),
             topology: Topology::new(&rabbitmq),
             probe_path: settings.replication.probe_path.clone(),

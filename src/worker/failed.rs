@@ -10,7 +10,7 @@ use crate::events::{FailedSite, GivenUp, OutgoingEvent, Parsed, encode_replicati
 use crate::failure::Failure;
 use crate::model::SiteName;
 use crate::rabbitmq::Message;
-use crate::replication::named_route;
+use crate::replication::{AllSites, named_route};
 
 /// The events about a dead letter of `class`. A message that was not split yet names every replica of its route, and none of
 /// them will come; one of an encoding job whose outputs nobody could ask for is told by that job's id. What names no site of
@@ -24,7 +24,8 @@ pub fn events(
 ) -> Vec<OutgoingEvent> {
     let incoming = incoming(original);
     let Ok(Parsed::Request(request)) = parse(&incoming) else { return Vec::new() };
-    let Some(route) = named_route(&request, &context.sites) else { return Vec::new() };
+    let sites = context.sites.last();
+    let Some(route) = named_route(&request, &sites) else { return Vec::new() };
     let replays = history::integer(&original.headers, REPLAYS).and_then(|replays| u64::try_from(replays).ok());
     let letter_id = fallback_id(&incoming);
     let why = GivenUp {
@@ -38,13 +39,13 @@ pub fn events(
         replays: replays.unwrap_or(0),
         first_seen: history.first_seen,
     };
-    let Some(source) = site(context, &route.source) else { return Vec::new() };
-    let replicas = route.replicas.iter().filter_map(|replica| site(context, replica));
+    let Some(source) = site(&sites, &route.source) else { return Vec::new() };
+    let replicas = route.replicas.iter().filter_map(|replica| site(&sites, replica));
     let now = OffsetDateTime::now_utc();
     replicas.map(|replica| encode_replication_failed(&request, source, replica, &why, now)).collect()
 }
 
-fn site<'a>(context: &'a Context, name: &SiteName) -> Option<FailedSite<'a>> {
-    let site = context.sites.site(name).ok()?;
+fn site<'a>(sites: &'a AllSites, name: &SiteName) -> Option<FailedSite<'a>> {
+    let site = sites.site(name).ok()?;
     Some(FailedSite { name: &site.name, kind: site.kind.name(), region: site.region.as_deref() })
 }

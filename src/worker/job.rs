@@ -16,7 +16,7 @@ use crate::events::{Incoming, Parsed, fallback_id, parse};
 use crate::failure::{Failure, FailureKind};
 use crate::model::{Replicated, ReplicationJob, ReplicationRequest};
 use crate::rabbitmq::Message;
-use crate::replication::{Budget, Progress, Resolution, give_back, named_jobs, replicate, resolve};
+use crate::replication::{AllSites, Budget, Progress, Resolution, give_back, named_jobs, replicate, resolve};
 use crate::telemetry::{Part, WorkMetrics};
 
 /// What a message came to.
@@ -74,17 +74,18 @@ async fn run_unguarded(
         Err(failure) => return Err(failure).into(),
     };
     let id = fallback_id(&incoming);
+    let used = context.sites.get();
     let passage = if left(context, history).is_zero() {
         // Its last time: it fails as what it fails of, and gives back what it has left at the sites.
         Ok(context.brakes.pass(&id))
     } else {
-        context.brakes.enter(&id, needed::at_first(context, &request))
+        context.brakes.enter(&id, needed::at_first(&used.sites, &request))
     };
     let mut passage = match passage {
         Ok(passage) => passage,
         Err(failure) => return Ended { result: Err(failure), put_off: true },
     };
-    let run = Run { context, history, progress, hold };
+    let run = Run { context, sites: &used.sites, history, progress, hold };
     // Boxed: it is large, and every delivery, be it usable or not, would make room for it and be moved with it.
     match Box::pin(run.request(&request, &mut passage)).await {
         Ok(Ok(product)) => {
@@ -94,6 +95,7 @@ async fn run_unguarded(
             Ok(product).into()
         }
         Ok(Err(failure)) => {
+            let failure = context.sites.judge(failure, &used, history.age(OffsetDateTime::now_utc()));
             let put_off = passage.failed(&failure);
             Ended { result: Err(failure), put_off }
         }
@@ -116,6 +118,7 @@ struct Down(Failure);
 /// What a run works with.
 struct Run<'a> {
     context: &'a Context,
+    sites: &'a AllSites,
     history: &'a History,
     progress: &'a Progress,
     hold: &'a Hold,
@@ -127,14 +130,14 @@ impl Run<'_> {
         request: &ReplicationRequest,
         passage: &mut Passage,
     ) -> Result<Result<Product, Failure>, Down> {
-        let Self { context, history, .. } = self;
+        let Self { sites, history, .. } = self;
         let begun = Instant::now();
-        let resolved = resolve(request, history.first_seen, history.attempt, &context.sites).await;
+        let resolved = resolve(request, history.first_seen, history.attempt, sites).await;
         WorkMetrics::took(Part::ControlPlane, begun.elapsed());
         if let Err(failure) = &resolved
             && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
         {
-            give_back_all(context, request, history).await;
+            give_back_all(sites, request, history).await;
         }
         let jobs = match resolved {
             Ok(Resolution::Jobs(jobs)) => jobs,
@@ -145,13 +148,13 @@ impl Run<'_> {
         tracing::debug!(step = "resolve", seconds = begun.elapsed().as_secs_f64(), "step done");
         let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
         if !self.left().is_zero() {
-            passage.add(needed::by_job(context, job)).map_err(Down)?;
+            passage.add(needed::by_job(sites, job)).map_err(Down)?;
         }
         Ok(self.job(job, passage).await)
     }
 
     async fn job(&self, job: &ReplicationJob, passage: &Passage) -> Result<Product, Failure> {
-        let sites = self.context.sites.pair(job)?;
+        let sites = self.sites.pair(job)?;
         let slice = Duration::from_secs(self.context.worker.slice_seconds);
         let budget = Budget::of(slice, self.left(), self.hold.job_has());
         let replicated = tokio::select! {
@@ -174,9 +177,9 @@ fn left(context: &Context, history: &History) -> Duration {
 }
 
 /// The message may end here, and the jobs that it became in earlier slices will not come to give back what they left.
-async fn give_back_all(context: &Context, request: &ReplicationRequest, history: &History) {
-    for job in named_jobs(request, history.first_seen, &context.sites) {
-        if let Ok(sites) = context.sites.pair(&job) {
+async fn give_back_all(sites: &AllSites, request: &ReplicationRequest, history: &History) {
+    for job in named_jobs(request, history.first_seen, sites) {
+        if let Ok(sites) = sites.pair(&job) {
             give_back(&job, &sites).await;
         }
     }

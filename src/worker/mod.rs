@@ -2,6 +2,7 @@
 
 mod brake;
 mod context;
+mod current_sites;
 mod delivery;
 mod failed;
 mod heartbeat;
@@ -98,7 +99,7 @@ pub async fn run(context: Arc<Context>, shutdown: &Shutdown) -> Drained {
         tokio::select! { () = shutdown.soft.cancelled() => {}, () = tokio::time::sleep(wait) => {} }
     }
     at_once.await.ok();
-    context.sites.close(CANCEL_PATIENCE).await;
+    context.sites.last().close(CANCEL_PATIENCE).await;
     let (done, handed_back) = context.counts();
     tracing::info!(done, handed_back, cut_short = drained == Drained::CutShort, "stopped");
     drained

@@ -38,5 +38,6 @@ mod slices;
 mod split;
 mod support;
 mod tidy;
+mod tls;
 mod topology;
 mod walkthrough;

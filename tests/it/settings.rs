@@ -1,5 +1,6 @@
 //! Settings: four layers, checked at the start, wrong ones named with exit code 64, never a secret in an error.
 
+mod broker_tls;
 mod clouds;
 
 use std::collections::HashMap;

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every room and its floor; a room imports only from lower floors.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 18] = [
     ("model", 0),
     ("failure", 1),
     ("manifests", 1),
     ("settings", 1),
     ("telemetry", 1),
+    ("tls", 1),
     ("http", 2),
     ("events", 2),
     ("rabbitmq", 2),

@@ -2,7 +2,7 @@
 
 use super::error_text::{error_text, unquoted};
 use crate::failure::{Failure, Part};
-use crate::http::{HttpError, HttpErrorKind, Response, retry_after};
+use crate::http::{HttpError, Response, retry_after};
 use crate::model::SiteName;
 
 /// A call that did not succeed: its failure, and what a caller must know before it repeats a POST.
@@ -22,7 +22,7 @@ impl CallError {
     }
 
     pub fn from_http(error: HttpError, site: &SiteName) -> Self {
-        let nothing_happened = matches!(error.kind, HttpErrorKind::Connect | HttpErrorKind::BadUrl);
+        let nothing_happened = !error.may_have_been_done();
         Self { failure: error.into_failure(site).of_part(Part::MediaService), status: None, nothing_happened }
     }
 

@@ -26,6 +26,10 @@ pub fn settings(url: &str) -> RabbitmqSettings {
     RabbitmqSettings {
         url: Some(BrokerUrl::new(Secret::new(url))),
         url_file: None,
+        authentication: stream_replicator::settings::Authentication::Password,
+        ca_file: None,
+        certificate_file: None,
+        certificate_key_file: None,
         events_exchange: "media.events".to_owned(),
         binding_key: "media.encoding.finished.#".to_owned(),
         outgoing_exchange: "media.replication".to_owned(),

@@ -2,6 +2,7 @@
 
 pub mod amqp;
 pub mod bench;
+pub mod certificates;
 pub mod cloud;
 pub mod demo;
 pub mod emulator;

@@ -17,6 +17,7 @@ use crate::storage::http_client_builder;
 pub struct Broker {
     host: String,
     port: u16,
+    tls_port: Option<u16>,
     user: String,
     password: String,
     management: Option<Url>,
@@ -35,10 +36,22 @@ impl Broker {
         Self {
             host: amqp.host_str().unwrap_or("127.0.0.1").to_owned(),
             port: amqp.port().unwrap_or(5672),
+            tls_port: None,
             user: decode(amqp.username()),
             password: decode(amqp.password().unwrap_or_default()),
             management,
         }
+    }
+
+    /// The same broker, which speaks TLS too.
+    pub(super) fn with_tls_port(self, port: u16) -> Self {
+        Self { tls_port: Some(port), ..self }
+    }
+
+    /// The port of AMQP over TLS, where it speaks that.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port
     }
 
     /// The AMQP URL of a vhost, as the administrator.

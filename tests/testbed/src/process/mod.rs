@@ -11,7 +11,7 @@ mod shared;
 pub use azurite::Azurite;
 pub use broker::Broker;
 pub use installation::{Installation, RABBITMQ_HOME_VARIABLE};
-pub use rabbitmq::{RabbitMq, RabbitOptions};
+pub use rabbitmq::{BrokerTls, RabbitMq, RabbitOptions};
 pub use shared::{
     ACCOUNTS, AZURITE_VARIABLE, MANAGEMENT_VARIABLE, RABBITMQ_VARIABLE, Shared, Vhost, shared, start_rabbitmq,
 };

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::guard::{Guarded, Launch, free_ports, loopback, wait_for};
-use super::{Broker, Installation, RabbitOptions};
+use super::{Broker, BrokerTls, Installation, RabbitOptions};
+use crate::certificates::Certificate;
 
 /// From the start of the process to its greeting.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
@@ -37,13 +38,14 @@ struct Ports {
 impl Node {
     pub(super) fn create(options: &RabbitOptions) -> Result<(Broker, Self)> {
         let installation = Installation::find()?;
-        let [amqp, distribution, port_mapper, management] = free_ports()?;
+        let [amqp, distribution, port_mapper, management, tls] = free_ports()?;
         let password = Uuid::new_v4().to_string();
         let dir = tempfile::Builder::new().prefix("testbed-rabbitmq-").tempdir()?;
-        write_settings(dir.path(), options, &password, management)?;
+        write_settings(dir.path(), options, &password, management, tls)?;
         let amqp_url = Url::parse(&format!("amqp://testbed:{password}@127.0.0.1:{amqp}"))?;
         let management_url = Url::parse(&format!("http://127.0.0.1:{management}"))?;
         let broker = Broker::new(&amqp_url, options.management.then_some(management_url));
+        let broker = if options.tls.is_some() { broker.with_tls_port(tls) } else { broker };
         let mapper = start_port_mapper(dir.path(), port_mapper)?;
         let ports = Ports { amqp, distribution, port_mapper };
         let mut node = Self { process: None, _port_mapper: mapper, dir, installation, ports };
@@ -72,6 +74,10 @@ impl Node {
 
     pub(super) fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Guarded::pid)
+    }
+
+    pub(super) fn write_certificate(&mut self, certificate: &Certificate) -> Result<()> {
+        write_certificate(self.dir.path(), certificate)
     }
 
     pub(super) fn restart(&mut self) -> Result<()> {
@@ -147,7 +153,34 @@ impl Node {
     }
 }
 
-fn write_settings(dir: &Path, options: &RabbitOptions, password: &str, management_port: u16) -> Result<()> {
+fn write_certificate(dir: &Path, certificate: &Certificate) -> Result<()> {
+    std::fs::write(dir.join("server.pem"), &certificate.pem)?;
+    Ok(std::fs::write(dir.join("server-key.pem"), &certificate.key_pem)?)
+}
+
+/// RabbitMQ, "TLS Support" and the plugin `rabbitmq_auth_mechanism_ssl`.
+fn tls_settings(dir: &Path, tls: &BrokerTls, port: u16) -> Result<String> {
+    std::fs::write(dir.join("ca.pem"), &tls.authority)?;
+    write_certificate(dir, &tls.certificate)?;
+    let at = |name: &str| dir.join(name).display().to_string();
+    Ok(format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+         ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = {}\nssl_cert_login_from = common_name\n\
+         auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = AMQPLAIN\nauth_mechanisms.3 = EXTERNAL\n",
+        at("ca.pem"),
+        at("server.pem"),
+        at("server-key.pem"),
+        tls.wants_clients_certificate,
+    ))
+}
+
+fn write_settings(
+    dir: &Path,
+    options: &RabbitOptions,
+    password: &str,
+    management_port: u16,
+    tls_port: u16,
+) -> Result<()> {
     let mut conf = format!("default_user = testbed\ndefault_pass = {password}\nloopback_users = none\n");
     conf.push_str(&format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management_port}\n"));
     let mut advanced = "[].\n";
@@ -157,7 +190,15 @@ fn write_settings(dir: &Path, options: &RabbitOptions, password: &str, managemen
         advanced = "[{rabbit,[{channel_tick_interval,2000}]}].\n";
     }
     conf.push_str(&options.extra_conf);
-    let plugins = if options.management { "[rabbitmq_management].\n" } else { "[].\n" };
+    let mut plugins = Vec::new();
+    if options.management {
+        plugins.push("rabbitmq_management");
+    }
+    if let Some(tls) = &options.tls {
+        conf.push_str(&tls_settings(dir, tls, tls_port)?);
+        plugins.push("rabbitmq_auth_mechanism_ssl");
+    }
+    let plugins = format!("[{}].\n", plugins.join(","));
     std::fs::write(dir.join("rabbitmq.conf"), conf)?;
     std::fs::write(dir.join("advanced.config"), advanced)?;
     std::fs::write(dir.join("enabled_plugins"), plugins)?;

@@ -9,9 +9,27 @@ use rustix::process::Signal;
 
 use super::Broker;
 use super::node::{Node, START_LIMIT, lost_a_port};
+use crate::certificates::Certificate;
 
 /// How often another program may take one of our ports between the choice and the start.
 const START_TRIES: u32 = 3;
+
+/// Who a broker is, and whom it believes.
+#[derive(Clone)]
+pub struct BrokerTls {
+    /// The authority of clients, PEM.
+    pub authority: String,
+    /// Its own certificate.
+    pub certificate: Certificate,
+    /// Whether clients without a certificate are sent away.
+    pub wants_clients_certificate: bool,
+}
+
+impl std::fmt::Debug for BrokerTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BrokerTls")
+    }
+}
 
 /// What differs from a plain node.
 #[derive(Clone, Debug)]
@@ -20,13 +38,16 @@ pub struct RabbitOptions {
     pub consumer_timeout_ms: Option<u64>,
     /// Run the management plugin; without it a node starts faster and takes no administration calls.
     pub management: bool,
+    /// Speak TLS too, on a port of its own; implies the plugin for logging in by certificate (SASL EXTERNAL), which takes the
+    /// common name for the user's.
+    pub tls: Option<BrokerTls>,
     /// Further lines of `rabbitmq.conf`.
     pub extra_conf: String,
 }
 
 impl Default for RabbitOptions {
     fn default() -> Self {
-        Self { consumer_timeout_ms: None, management: true, extra_conf: String::new() }
+        Self { consumer_timeout_ms: None, management: true, tls: None, extra_conf: String::new() }
     }
 }
 
@@ -136,6 +157,17 @@ impl RabbitMq {
     pub async fn ctl(&self, args: &[&str]) -> Result<String> {
         let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
         self.blocking(move |node| node.ctl(&args)).await
+    }
+
+    /// Gives the node another certificate, which new connections are shown.
+    ///
+    /// # Errors
+    /// When its files cannot be written, or the node cannot be told.
+    pub async fn change_certificate(&self, certificate: &Certificate) -> Result<()> {
+        let certificate = certificate.clone();
+        self.blocking(move |node| node.write_certificate(&certificate)).await?;
+        // it keeps what it has read of such files for two minutes (Erlang, ssl:clear_pem_cache/0)
+        self.ctl(&["eval", "ssl:clear_pem_cache()."]).await.map(drop)
     }
 
     /// What the node has logged so far.

@@ -3,7 +3,6 @@
 //! To the worker the zone *is* the cloud: it finds the names by its setting `http.resolve` and trusts them by
 //! `http.ca_file`. Behind the names are the doors of the emulator, and Azurite, which knows no host names.
 
-mod certificate;
 mod forward;
 mod sas;
 mod tls;
@@ -19,6 +18,7 @@ use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::certificates::{Authority, Certificate, Validity};
 use crate::storage::Storage;
 
 /// What is behind a name.
@@ -68,15 +68,31 @@ impl Zone {
     /// When no port is free, a name fits in no certificate, or the file cannot be written.
     pub async fn start(folder: &Path, names: impl IntoIterator<Item = (String, Behind)>) -> Result<Self> {
         let names: BTreeMap<String, Behind> = names.into_iter().collect();
-        let issued = certificate::issue(names.keys().cloned().collect())?;
+        let authority = Authority::new()?;
+        let certificate = authority.server(names.keys().cloned(), Validity::Now)?;
+        Self::with_certificate(folder, names, &authority, &certificate).await
+    }
+
+    /// The same with a certificate of the caller's choice.
+    ///
+    /// # Errors
+    /// When no port is free, or the file cannot be written.
+    pub async fn with_certificate(
+        folder: &Path,
+        names: impl IntoIterator<Item = (String, Behind)>,
+        authority: &Authority,
+        certificate: &Certificate,
+    ) -> Result<Self> {
+        let names: BTreeMap<String, Behind> = names.into_iter().collect();
         let ca_file = folder.join("zone-ca.pem");
-        std::fs::write(&ca_file, &issued.ca_pem).with_context(|| format!("{} cannot be written", ca_file.display()))?;
+        std::fs::write(&ca_file, authority.pem())
+            .with_context(|| format!("{} cannot be written", ca_file.display()))?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port for the zone")?;
         let address = listener.local_addr()?;
         let client = crate::storage::http_client_builder().redirect(reqwest::redirect::Policy::none()).build()?;
         let state = Arc::new(State { names, client, seen: Mutex::default() });
         let service = Router::new().fallback(forward::handle).with_state(Arc::clone(&state));
-        let listener = tls::TlsListener::new(listener, issued.server)?;
+        let listener = tls::TlsListener::new(listener, certificate.server_config()?)?;
         let server = tokio::spawn(async move {
             // ends only with its task
             let _ = axum::serve(listener, service).await;
