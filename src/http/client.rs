@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
+use super::bounded::LONGEST_ERROR;
 use super::{HttpError, HttpErrorKind, HttpSetupError, Request, Response};
 use crate::settings::HttpSettings;
 use crate::tls::install_tls_provider;
@@ -46,6 +47,10 @@ impl HttpClient {
         let (status, headers) = (answer.status().as_u16(), std::mem::take(answer.headers_mut()));
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(broke)? {
+            if !(200..300).contains(&status) && body.len() >= LONGEST_ERROR {
+                // what it says of the error is at its beginning; the rest is left where it is
+                break;
+            }
             if body.len() + chunk.len() > self.max_response_bytes {
                 let reason = format!("the answer is longer than {} bytes", self.max_response_bytes);
                 return Err(HttpError::new(HttpErrorKind::TooLarge, &method, &url, reason));

@@ -2,6 +2,7 @@
 
 mod allow_list;
 mod backoff;
+mod bounded;
 mod client;
 mod error;
 mod message;

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use azure_core::http::Transport;
 
+use super::bounded::Bounded;
 use crate::failure::Failure;
 use crate::settings::HttpSettings;
 use crate::tls::install_tls_provider;
+
+/// A page of a listing: 5,000 blobs with names of 1,024 characters and metadata of 8 KiB each (Azure Storage, "Scalability and
+/// performance targets", and "Setting and retrieving properties and metadata"). Files are read in parts that are smaller.
+const LONGEST_DOWNLOAD: usize = 64 * 1024 * 1024;
 
 /// The connections to all storage accounts, with our timeouts. The SDK's own client gives up after 60 silent seconds, and a
 /// synchronous copy is silent for as long as it runs.
@@ -29,7 +34,11 @@ impl StorageTransport {
     /// Permanent `http-client` when a client cannot be built, such as without any root certificate.
     pub fn new(settings: &HttpSettings) -> Result<Self, Failure> {
         install_tls_provider();
-        Ok(Self { calls: transport(settings)?, downloads: transport(settings)?, tries: settings.tries })
+        Ok(Self {
+            calls: transport(settings, settings.max_response_bytes)?,
+            downloads: transport(settings, settings.max_response_bytes.max(LONGEST_DOWNLOAD))?,
+            tries: settings.tries,
+        })
     }
 
     /// What the SDK's clients are given.
@@ -51,7 +60,7 @@ impl StorageTransport {
     }
 }
 
-fn transport(settings: &HttpSettings) -> Result<Transport, Failure> {
+fn transport(settings: &HttpSettings, max_bytes: usize) -> Result<Transport, Failure> {
     let cannot = || Failure::permanent("http-client", "no HTTP client for storage calls can be built");
     let builder = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
@@ -60,5 +69,5 @@ fn transport(settings: &HttpSettings) -> Result<Transport, Failure> {
         .no_proxy();
     let builder = super::client::reach(builder, settings).map_err(|error| cannot().with_source(error))?;
     let client = builder.build().map_err(|error| cannot().with_source(error))?;
-    Ok(Transport::new(Arc::new(client)))
+    Ok(Transport::new(Arc::new(Bounded::new(client, max_bytes))))
 }

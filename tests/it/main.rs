@@ -15,6 +15,7 @@ mod failover;
 mod faults;
 mod garbage;
 mod hold;
+mod hostile;
 mod http;
 mod ignored;
 mod kills;

@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod cloud;
 pub mod demo;
 pub mod emulator;
+pub mod hostile;
 pub mod overhead;
 pub mod playing;
 pub mod process;
