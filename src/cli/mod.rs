@@ -20,12 +20,15 @@ mod topology;
 
 pub use exit::Exit;
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::http::TraceSender;
 use crate::settings::{self, LogFormat, Settings, SettingsError};
 use crate::telemetry;
+use crate::telemetry::traces::{Export, Traces};
 
 /// Makes every encoded video asset playable from a second data centre, and announces it.
 #[derive(Debug, Parser)]
@@ -72,17 +75,41 @@ pub async fn execute(arguments: Arguments) -> Exit {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    if let Err(error) = telemetry::start(format, &settings.worker.log_filter) {
+    let traces = match traces(&settings) {
+        Ok(traces) => traces,
+        Err(problem) => {
+            eprintln!("traces.otlp_url: {problem}");
+            return Exit::BadSettings;
+        }
+    };
+    if let Err(error) = telemetry::start(format, &settings.worker.log_filter, traces.as_ref()) {
         eprintln!("{error}");
         return Exit::BadSettings;
     }
-    match arguments.command {
-        Command::Run => run::run(&settings).await,
-        Command::Check => check::check(&settings).await,
-        Command::Copy(arguments) => copy::copy(&settings, &arguments).await,
+    let exit = command(arguments.command, &settings).await;
+    if let Some(traces) = traces {
+        // a panic in there has lost traces and nothing else
+        let _ = tokio::task::spawn_blocking(|| traces.end()).await;
+    }
+    exit
+}
+
+/// The export of traces, where the settings ask for it.
+fn traces(settings: &Settings) -> Result<Option<Traces>, Box<dyn Error>> {
+    let Some(url) = &settings.traces.otlp_url else { return Ok(None) };
+    let client = TraceSender::new(&settings.http)?;
+    let export = Export { url: url.to_string(), sample_ratio: settings.traces.sample_ratio, client };
+    Ok(Some(Traces::begin(export)?))
+}
+
+async fn command(command: Command, settings: &Settings) -> Exit {
+    match command {
+        Command::Run => run::run(settings).await,
+        Command::Check => check::check(settings).await,
+        Command::Copy(arguments) => copy::copy(settings, &arguments).await,
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&settings.rabbitmq, arguments).await,
-        Command::Replicate(arguments) => replicate::replicate(&settings, &arguments).await,
-        Command::Topology(command) => topology::topology(&settings, &command).await,
+        Command::Replicate(arguments) => replicate::replicate(settings, &arguments).await,
+        Command::Topology(command) => topology::topology(settings, &command).await,
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod message;
 mod retry_after;
 mod storage_transport;
+mod trace_sender;
 
 pub use allow_list::{AllowList, Refusal};
 pub use backoff::{FullJitter, TRY_WITHIN};
@@ -17,3 +18,4 @@ pub use message::{Request, Response};
 pub use reqwest::Method;
 pub use retry_after::retry_after;
 pub use storage_transport::StorageTransport;
+pub use trace_sender::TraceSender;

@@ -39,7 +39,7 @@ use tracing::Instrument;
 use self::storage::Storage;
 use crate::failure::{Failure, FailureKind};
 use crate::model::{Location, ManifestProof, Protection, Replicated, ReplicationJob, Timing, Verification};
-use crate::telemetry::{Part, WorkMetrics};
+use crate::telemetry::{Part, WorkMetrics, traces};
 
 /// Copies one asset to one replica site and publishes it there under the source locator's id.
 /// Safe to run again at any time: each step looks first and acts only where something is missing.
@@ -166,7 +166,11 @@ async fn step<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let (span, begun) = (tracing::debug_span!("step", name), Instant::now());
-    let result = work.instrument(span).await;
+    let traced = traces::step(name);
+    let result = work.instrument(traced.clone()).instrument(span).await;
+    if let Err(failure) = &result {
+        traces::failed(&traced, failure.code);
+    }
     let part = part_of(name);
     WorkMetrics::took(part, begun.elapsed());
     if let (Part::Verification, Err(failure)) = (part, &result)

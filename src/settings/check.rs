@@ -78,6 +78,12 @@ fn numbers(settings: &Settings) -> Vec<Problem> {
         }
     }
     found.extend(settings.http.extra_roots().err().map(|problem| Problem::new("http.ca_file", problem)));
+    if !(0.0..=1.0).contains(&settings.traces.sample_ratio) {
+        found.push(Problem::new("traces.sample_ratio", "must be a number from 0 to 1"));
+    }
+    if settings.traces.otlp_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
+        found.push(Problem::new("traces.otlp_url", "must begin with http:// or https://"));
+    }
     if !settings.replication.probe_path.starts_with('/') {
         found.push(Problem::new("replication.probe_path", "must begin with a slash"));
     }

@@ -14,6 +14,7 @@ mod replication;
 mod rotation;
 mod secret;
 mod site;
+mod traces;
 mod worker;
 
 pub use admin::AdminSettings;
@@ -28,6 +29,7 @@ pub use rabbitmq::{Authentication, BrokerUrl, RabbitmqSettings, TopologyMode};
 pub use replication::{CopySettings, ReplicationSettings, VerifySettings};
 pub use secret::{Secret, SecretFileError};
 pub use site::{RouteSettings, SiteKind, SiteSettings, StorageAccess, StorageSettings};
+pub use traces::TracesSettings;
 pub use worker::{LogFormat, WorkerSettings};
 
 use std::collections::BTreeMap;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub verify: VerifySettings,
     /// What a running worker answers over HTTP.
     pub admin: AdminSettings,
+    /// The export of traces.
+    pub traces: TracesSettings,
     /// Every HTTP call.
     pub http: HttpSettings,
     /// The data centres, by name.

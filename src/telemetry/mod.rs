@@ -3,6 +3,7 @@
 mod health;
 mod metrics;
 mod ready_file;
+pub mod traces;
 
 pub use self::metrics::{
     CopyMetrics, CopyOperation, CopyResult, InHand, Metrics, MetricsError, Part, Published, WorkMetrics,
@@ -12,8 +13,10 @@ pub use ready_file::ReadyFile;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use self::traces::Traces;
+
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// How log lines look.
@@ -36,20 +39,20 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
-/// Starts writing log lines to standard error, so that standard output stays for results.
+/// Starts writing log lines to standard error, so that standard output stays for results, and the spans of traces to `traces`.
 ///
 /// # Errors
 /// When the filter is wrong, or logging was set up before.
-pub fn start(format: Format, filter: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(filter)?;
-    let registry = tracing_subscriber::registry().with(filter);
+pub fn start(format: Format, filter: &str, traces: Option<&Traces>) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::builder().parse(filter)?.and(filter_fn(|metadata| !traces::is_trace(metadata)));
+    let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_target(false);
     match format {
-        Format::Text => registry.with(lines).try_init()?,
-        Format::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
+        Format::Text => registry.with(lines.with_filter(filter)).try_init()?,
+        Format::Json => registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init()?,
     }
     Ok(())
 }

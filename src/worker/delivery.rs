@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::context::Context;
 use super::failed;
@@ -17,11 +17,13 @@ use super::job::{self, Ended, Product};
 use super::letters::{self, Letter, Used};
 use super::outbox::Outbox;
 use super::tell;
-use crate::events::{OutgoingEvent, encode_job, encode_replicated};
+use crate::events::{OutgoingEvent, Parsed, encode_job, encode_replicated, parse};
 use crate::failure::{DeadLetterClass, Failure, Settlement};
+use crate::model::Replicated;
 use crate::rabbitmq::{Delivery, Publisher};
 use crate::replication::Progress;
 use crate::settle::{Circumstances, Outcome, decide};
+use crate::telemetry::traces;
 
 /// Handles one delivery. `ended` is cancelled when its session is lost, `hard` when the shutdown's grace is over.
 pub async fn handle(
@@ -36,7 +38,9 @@ pub async fn handle(
     let _in_hand = context.in_hand.take(history.first_seen);
     let id = delivery.message.message_id.as_deref().unwrap_or("-");
     let span = tracing::info_span!("message", id, attempt = history.attempt);
-    let handled = handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(span);
+    let traced = traced(&context, &delivery);
+    let handled =
+        handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(traced).instrument(span);
     // A panic of the job is caught nearer; one in its settling would leave the delivery in our hands for ever.
     if AssertUnwindSafe(handled).catch_unwind().await.is_err() {
         tracing::error!(
@@ -44,6 +48,28 @@ pub async fn handle(
         );
         ended.cancel();
     }
+}
+
+/// The delivery's part of the trace that its message names, in its body or its headers.
+fn traced(context: &Context, delivery: &Delivery) -> Span {
+    if !traces::are_wanted() {
+        return Span::none();
+    }
+    let (message, queue) = (&delivery.message, context.topology.work_queue());
+    let incoming = job::incoming(message);
+    let told = match parse(&incoming) {
+        Ok(Parsed::Request(request)) => request.traceparent,
+        _ => None,
+    };
+    let traceparent = told.as_deref().or_else(|| incoming.headers.get("traceparent").copied());
+    let delivered = traces::Delivered {
+        queue: &queue,
+        exchange: &delivery.exchange,
+        key: &delivery.routing_key,
+        id: message.message_id.as_deref(),
+        bytes: message.body.len(),
+    };
+    traces::processing(delivered, traceparent, incoming.headers.get("tracestate").copied())
 }
 
 async fn handle_in_span(
@@ -76,7 +102,7 @@ async fn handle_in_span(
     let mut went_round = false;
     for letter in letters {
         let is_settled = tokio::select! {
-            stored = outbox.store(&letter) => stored,
+            stored = outbox.store(&letter).instrument(letter.span.clone()) => stored,
             () = hold.is_over() => {
                 tracing::error!(exchange = letter.exchange, key = letter.key, "could not be published in time; the message goes round");
                 went_round = outbox.store_soon(&round(context, &delivery, &history.with(progress.count()), &letter)).await;
@@ -163,8 +189,15 @@ fn letters_for(
     let (original, Some(run)) = (&delivery.message, run) else { return Vec::new() };
     match (&run.result, settlement) {
         (Ok(Product::Replica(replica)), _) => {
-            let event = encode_replicated(replica, &context.probe_path, OffsetDateTime::now_utc());
-            vec![letters::event(context, &event, original)]
+            let span = traces::publishing(context.topology.outgoing_exchange());
+            let event = match traces::traceparent(&span) {
+                None => encode_replicated(replica, &context.probe_path, OffsetDateTime::now_utc()),
+                traceparent => {
+                    let replica = Replicated { traceparent, ..Replicated::clone(replica) };
+                    encode_replicated(&replica, &context.probe_path, OffsetDateTime::now_utc())
+                }
+            };
+            vec![letters::event(context, &event, original, span)]
         }
         (Ok(Product::Split(jobs)), _) => {
             let events: Vec<OutgoingEvent> = jobs.iter().map(encode_job).collect();
@@ -180,7 +213,8 @@ fn letters_for(
         (Err(failure), Settlement::DeadLetter(class)) => {
             // The event first: should the worker die in between, what comes twice is the event, which its id tells.
             let events = failed::events(context, original, history, failure, class.name());
-            let mut letters: Vec<_> = events.iter().map(|event| letters::event(context, event, original)).collect();
+            let event = |(event, span): &(OutgoingEvent, Span)| letters::event(context, event, original, span.clone());
+            let mut letters: Vec<_> = events.iter().map(event).collect();
             letters.push(letters::dead(context, original, history, failure, class.name()));
             letters
         }

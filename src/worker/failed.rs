@@ -1,6 +1,7 @@
 //! Who is told that a message was given up: one event for each replica that nobody needs to wait for any longer.
 
 use time::OffsetDateTime;
+use tracing::Span;
 
 use super::context::Context;
 use super::history::{self, History, REPLAYS};
@@ -11,6 +12,7 @@ use crate::failure::Failure;
 use crate::model::SiteName;
 use crate::rabbitmq::Message;
 use crate::replication::{AllSites, named_route};
+use crate::telemetry::traces;
 
 /// The events about a dead letter of `class`. A message that was not split yet names every replica of its route, and none of
 /// them will come; one of an encoding job whose outputs nobody could ask for is told by that job's id. What names no site of
@@ -21,9 +23,9 @@ pub fn events(
     history: &History,
     failure: &Failure,
     class: &'static str,
-) -> Vec<OutgoingEvent> {
+) -> Vec<(OutgoingEvent, Span)> {
     let incoming = incoming(original);
-    let Ok(Parsed::Request(request)) = parse(&incoming) else { return Vec::new() };
+    let Ok(Parsed::Request(mut request)) = parse(&incoming) else { return Vec::new() };
     let sites = context.sites.last();
     let Some(route) = named_route(&request, &sites) else { return Vec::new() };
     let replays = history::integer(&original.headers, REPLAYS).and_then(|replays| u64::try_from(replays).ok());
@@ -42,7 +44,14 @@ pub fn events(
     let Some(source) = site(&sites, &route.source) else { return Vec::new() };
     let replicas = route.replicas.iter().filter_map(|replica| site(&sites, replica));
     let now = OffsetDateTime::now_utc();
-    replicas.map(|replica| encode_replication_failed(&request, source, replica, &why, now)).collect()
+    let mut event = |replica| {
+        let span = traces::publishing(context.topology.outgoing_exchange());
+        if let Some(traceparent) = traces::traceparent(&span) {
+            request.traceparent = Some(traceparent);
+        }
+        (encode_replication_failed(&request, source, replica, &why, now), span)
+    };
+    replicas.map(&mut event).collect()
 }
 
 fn site<'a>(sites: &'a AllSites, name: &SiteName) -> Option<FailedSite<'a>> {

@@ -1,12 +1,14 @@
 //! Writes the messages that a settlement sends: events, splits, retries, dead letters and parked messages.
 
 use time::OffsetDateTime;
+use tracing::Span;
 
 use super::context::Context;
 use super::history::{Counts, History, REPLAY_RUN, REPLAYS, SET_ASIDE_AT};
 use crate::events::{OutgoingEvent, format_time};
 use crate::failure::{Failure, FailureKind};
 use crate::rabbitmq::Message;
+use crate::telemetry::traces;
 
 /// Error texts in headers end here, in bytes.
 const MAX_ERROR_BYTES: usize = 2048;
@@ -33,15 +35,15 @@ pub struct Letter {
     pub key: String,
     /// The message.
     pub message: Message,
+    /// The span of sending it, where it begins something of its own.
+    pub span: Span,
 }
 
 /// An event of ours. Headers that belong to the trace of `cause` travel on.
-pub fn event(context: &Context, event: &OutgoingEvent, cause: &Message) -> Letter {
-    Letter {
-        exchange: context.topology.outgoing_exchange().to_owned(),
-        key: event.routing_key.clone(),
-        message: structured(event, cause),
-    }
+pub fn event(context: &Context, event: &OutgoingEvent, cause: &Message, span: Span) -> Letter {
+    let exchange = context.topology.outgoing_exchange().to_owned();
+    traces::published_to(&span, &exchange, &event.routing_key, Some(&event.id));
+    Letter { exchange, key: event.routing_key.clone(), message: structured(event, cause), span }
 }
 
 /// One job of a split request, for the work queue.
@@ -49,7 +51,12 @@ pub fn split(context: &Context, event: &OutgoingEvent, cause: &Message, history:
     let mut message = structured(event, cause);
     // The split is not a try of its own, and age counts from the first message.
     history.write(&mut message.headers, Counts::default(), context.deadline());
-    Letter { exchange: context.topology.retry_exchange(), key: context.topology.now_key().to_owned(), message }
+    Letter {
+        exchange: context.topology.retry_exchange(),
+        key: context.topology.now_key().to_owned(),
+        message,
+        span: Span::none(),
+    }
 }
 
 fn structured(event: &OutgoingEvent, cause: &Message) -> Message {
@@ -94,7 +101,7 @@ pub fn again(
     let mut message = described(context, original, history, failure, used);
     message.headers.remove("x-replication-class");
     let key = tier.map_or_else(|| context.topology.now_key().to_owned(), |tier| context.topology.retry_key(tier));
-    Letter { exchange: context.topology.retry_exchange(), key, message }
+    Letter { exchange: context.topology.retry_exchange(), key, message, span: Span::none() }
 }
 
 /// The delivered message, body untouched, for the dead letters of `class`.
@@ -102,7 +109,12 @@ pub fn dead(context: &Context, original: &Message, history: &History, failure: &
     let mut message = described(context, original, history, failure, Used::Attempt);
     message.headers.set("x-replication-class", class);
     message.headers.set(SET_ASIDE_AT, format_time(OffsetDateTime::now_utc()));
-    Letter { exchange: context.topology.dead_exchange(), key: context.topology.dead_key(class), message }
+    Letter {
+        exchange: context.topology.dead_exchange(),
+        key: context.topology.dead_key(class),
+        message,
+        span: Span::none(),
+    }
 }
 
 /// The delivered message, body untouched, for the parked queue.
@@ -110,7 +122,12 @@ pub fn parked(context: &Context, original: &Message, history: &History, failure:
     let mut message = described(context, original, history, failure, Used::Attempt);
     message.headers.set("x-replication-class", "invalid");
     message.headers.set(SET_ASIDE_AT, format_time(OffsetDateTime::now_utc()));
-    Letter { exchange: context.topology.dead_exchange(), key: context.topology.parked_key(failure.code), message }
+    Letter {
+        exchange: context.topology.dead_exchange(),
+        key: context.topology.parked_key(failure.code),
+        message,
+        span: Span::none(),
+    }
 }
 
 fn described(context: &Context, original: &Message, history: &History, failure: &Failure, used: Used) -> Message {

@@ -59,7 +59,7 @@ impl Outbox<'_> {
     /// Publishes until the broker has stored it. A broker that refuses is asked again, ever slower, while the delivery is
     /// kept: so a worker that cannot settle takes nothing new. `false` when the session ended or time is over.
     pub async fn store(&self, letter: &Letter) -> bool {
-        let Letter { exchange, key, message } = letter;
+        let Letter { exchange, key, message, .. } = letter;
         let (mut refused, mut waits) = (None, REPUBLISH.build());
         loop {
             match self.publisher.publish(exchange, key, message).await {
@@ -87,7 +87,7 @@ impl Outbox<'_> {
     /// Publishes the first of these that the broker stores, each tried once and all in a short time. Whether one was.
     pub async fn store_soon(&self, letters: &[Letter]) -> bool {
         let one_by_one = async {
-            for Letter { exchange, key, message } in letters {
+            for Letter { exchange, key, message, .. } in letters {
                 match self.publisher.publish(exchange, key, message).await {
                     Ok(()) => return true,
                     Err(error) => tracing::warn!(error = %error, exchange, key, "cannot be sent round this way"),

@@ -8,9 +8,9 @@ use super::context::Context;
 use super::job::{Ended, Product};
 use crate::failure::{Failure, Settlement};
 use crate::model::{Replicated, SiteName};
-use crate::telemetry::{Part, WorkMetrics};
+use crate::telemetry::{Part, WorkMetrics, traces};
 
-/// Counts what became of a delivery. `run` is none where it was cut off.
+/// Counts what became of a delivery, and ends its trace with that. `run` is none where it was cut off.
 pub fn count(context: &Context, run: Option<&Ended>, settlement: Settlement) {
     let failure = run.and_then(|run| run.result.as_ref().err());
     let class = match (settlement, failure) {
@@ -19,6 +19,7 @@ pub fn count(context: &Context, run: Option<&Ended>, settlement: Settlement) {
         (_, None) => "none",
     };
     WorkMetrics::settled(settlement.name(), class);
+    traces::settled(settlement.name(), failure.map(|failure| failure.code));
     match (settlement, run.map(|run| &run.result)) {
         (Settlement::Complete, Some(Ok(Product::Replica(replica)))) => count_replica(replica),
         (Settlement::Ignore, Some(Ok(Product::Ignored { reason, .. }))) => WorkMetrics::ignored(reason),

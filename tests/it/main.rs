@@ -41,4 +41,5 @@ mod support;
 mod tidy;
 mod tls;
 mod topology;
+mod traces;
 mod walkthrough;

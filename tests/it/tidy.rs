@@ -28,7 +28,7 @@ const FLOORS: [(&str, u8); 18] = [
 ];
 
 /// Libraries that only some rooms may name.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("lapin", &["rabbitmq"]),
     ("reqwest", &["http"]),
     ("azure_identity", &["http"]),
@@ -37,6 +37,11 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("quick_xml", &["blob_store"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_http", &["http", "telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
     ("axum", &["admin"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

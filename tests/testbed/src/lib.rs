@@ -4,6 +4,7 @@ pub mod amqp;
 pub mod bench;
 pub mod certificates;
 pub mod cloud;
+pub mod collector;
 pub mod demo;
 pub mod emulator;
 pub mod hostile;
