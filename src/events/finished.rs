@@ -198,13 +198,13 @@ pub fn location_data(location: &Location) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::events::{Incoming, parse};
 
-    #[test]
-    fn a_split_message_asks_for_its_job_and_nothing_else() {
-        let job = ReplicationJob {
+    /// One job of a split request, all of it told.
+    pub(in crate::events) fn job() -> ReplicationJob {
+        ReplicationJob {
             request_id: "m1".into(),
             asset_id: "nb:cid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21".into(),
             source: "west".parse().unwrap(),
@@ -216,7 +216,12 @@ mod tests {
             attempt: 1,
             correlation: BTreeMap::from([("cmsId".to_owned(), "4711".to_owned())]),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-        };
+        }
+    }
+
+    #[test]
+    fn a_split_message_asks_for_its_job_and_nothing_else() {
+        let job = job();
         let event = encode_job(&job);
         let message =
             Incoming { body: &event.body, content_type: Some(OutgoingEvent::CONTENT_TYPE), ..Incoming::default() };

@@ -39,13 +39,19 @@ pub fn parse(message: &Incoming<'_>) -> Result<Parsed, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema;
     use super::*;
     use crate::model::{AssetRef, EncodingJobState, ReplicationRequest};
 
     const ASSET: &str = "nb:cid:UUID:0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21";
 
+    /// What comes of a body, which must not be other than its schema says.
     fn parsed(body: &str) -> Result<Parsed, Failure> {
-        parse(&Incoming { body: body.as_bytes(), message_id: Some("m1"), ..Incoming::default() })
+        let parsed = parse(&Incoming { body: body.as_bytes(), message_id: Some("m1"), ..Incoming::default() });
+        if let Some(fits) = schema::tests::fits_what_we_take(body) {
+            assert_eq!(fits, parsed.is_ok(), "{body}: {parsed:?}");
+        }
+        parsed
     }
 
     fn request(result: Result<Parsed, Failure>) -> ReplicationRequest {

@@ -1,6 +1,7 @@
 //! Wire formats of messages, both ways: bytes to a request, a replica to a CloudEvent. Never sees a channel.
 
 mod ams_v2_notification;
+mod asyncapi;
 mod audit;
 mod cloud_event;
 mod finished;
@@ -8,15 +9,18 @@ mod incoming;
 mod message;
 mod replicated;
 mod replication_failed;
+mod schema;
 mod subject;
 mod times;
 
+pub use asyncapi::asyncapi;
 pub use audit::{AUDIT_CONTENT_TYPE, AuditAction, AuditRecord};
 pub use finished::{encode_job, parse_asset_id};
 pub use incoming::parse;
 pub use message::{Incoming, OutgoingEvent, Parsed, fallback_id};
 pub use replicated::encode_replicated;
 pub use replication_failed::{FailedSite, GivenUp, encode_replication_failed};
+pub use schema::EventSchema;
 pub use subject::{Subject, find_subject};
 pub use times::{format as format_time, parse as parse_time};
 

@@ -8,7 +8,8 @@ use super::message::OutgoingEvent;
 use super::{derived_id, times};
 use crate::model::{ManifestProof, Protection, PublishedSite, Replicated, StreamingUrl, Timing, Verification};
 
-const REPLICATED: &str = "media.asset.replicated.v1";
+/// The type of the event; the major version is its last word.
+pub const REPLICATED: &str = "media.asset.replicated.v1";
 /// How often a CDN may probe, in seconds; the smallest interval that Azure Front Door and Traffic Manager share is 10.
 const PROBE_INTERVAL_SECONDS: u32 = 10;
 /// How long a cache may keep a manifest, in seconds.
@@ -149,4 +150,4 @@ fn rounded_seconds(seconds: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

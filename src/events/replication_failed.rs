@@ -8,7 +8,8 @@ use super::message::OutgoingEvent;
 use super::{derived_id, times};
 use crate::model::{AssetRef, ReplicationRequest, SiteName};
 
-const REPLICATION_FAILED: &str = "media.asset.replication_failed.v1";
+/// The type of the event; the major version is its last word.
+pub const REPLICATION_FAILED: &str = "media.asset.replication_failed.v1";
 
 /// Why a message was given up: what its dead letter says too.
 #[derive(Debug, Clone, Copy)]
@@ -115,13 +116,14 @@ fn site(site: FailedSite<'_>, role: &str, priority: u32) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::Location;
 
-    fn request(asset: AssetRef) -> ReplicationRequest {
+    /// The request for an asset, all else told.
+    pub(in crate::events) fn request(asset: AssetRef) -> ReplicationRequest {
         ReplicationRequest {
             id: "m1".into(),
             site: None,
@@ -137,7 +139,8 @@ mod tests {
         }
     }
 
-    fn why() -> GivenUp<'static> {
+    /// Why it was given up.
+    pub(in crate::events) fn why() -> GivenUp<'static> {
         GivenUp {
             dead_letter_id: "m1",
             class: "permanent",
@@ -151,7 +154,12 @@ mod tests {
         }
     }
 
-    fn encode(request: &ReplicationRequest, why: &GivenUp<'_>, minutes_later: i64) -> OutgoingEvent {
+    /// The event about it, so many minutes after a worker first saw the message.
+    pub(in crate::events) fn encode(
+        request: &ReplicationRequest,
+        why: &GivenUp<'_>,
+        minutes_later: i64,
+    ) -> OutgoingEvent {
         let (west, east) = ("west".parse().unwrap(), "east".parse().unwrap());
         let site = |name, region| FailedSite { name, kind: "ams-v2", region };
         let now = why.first_seen + time::Duration::minutes(minutes_later);

@@ -28,7 +28,7 @@ const FLOORS: [(&str, u8); 18] = [
 ];
 
 /// Libraries that only some rooms may name.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("lapin", &["rabbitmq"]),
     ("reqwest", &["http"]),
     ("azure_identity", &["http"]),
@@ -44,6 +44,9 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("tracing_opentelemetry", &["telemetry"]),
     ("axum", &["admin"]),
     ("clap", &["cli", "main"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
+    ("jsonschema", &["events"]),
     ("anyhow", &["cli", "main"]),
 ];
 

@@ -8,7 +8,8 @@ use url::Url;
 use super::*;
 use crate::model::{ComparedBytes, Content, CopyCount, LocatorId, ManifestProof, Protocol, StreamingUrls};
 
-fn replicated() -> Replicated {
+/// A replica, all of it told.
+pub(in crate::events) fn replicated() -> Replicated {
     let at = |text| times::parse(text).unwrap();
     let site = |name: &str, url: &str| PublishedSite {
         name: name.parse().unwrap(),
@@ -19,7 +20,8 @@ fn replicated() -> Replicated {
     let (source, replica) = (site("west", "https://w.example/"), site("east", "http://127.0.0.1:8080/base/"));
     let locator_id = LocatorId::parse("0b6d2f10-7a1e-4c55-9a3e-5d1f0c8e7a21").unwrap();
     let urls = StreamingUrls::build(&source.base_url, &replica.base_url, locator_id, "movie.ism").unwrap();
-    let proof = ManifestProof { site: replica.name.clone(), protocol: Protocol::Hls, status: 200, sha256: "cd".into() };
+    let proof =
+        ManifestProof { site: replica.name.clone(), protocol: Protocol::Hls, status: 200, sha256: "cd".repeat(32) };
     Replicated {
         asset_id: "nb:cid:UUID:6f1c".into(),
         asset_name: "movie".into(),
@@ -29,7 +31,7 @@ fn replicated() -> Replicated {
         source,
         replica,
         urls,
-        content: Content { files: 12, bytes: 48_211_034, digest: "ab".into(), generation: None },
+        content: Content { files: 12, bytes: 48_211_034, digest: "ab".repeat(32), generation: None },
         protection: Protection::default(),
         verification: Verification {
             manifests: vec![proof],
@@ -80,7 +82,7 @@ fn the_event_is_as_its_contract_says() {
     insta::assert_snapshot!(format!("{json:#}"), @r#"
 {
   "specversion": "1.0",
-  "id": "3008af6a-8d52-5e36-b188-aa6d395580b5",
+  "id": "5f1e31c1-ddc2-5ccb-9da1-66ef267bc5e0",
   "source": "/stream-replicator/west/east",
   "type": "media.asset.replicated.v1",
   "subject": "nb:cid:UUID:6f1c",
@@ -161,7 +163,7 @@ fn the_event_is_as_its_contract_says() {
     "content": {
       "files": 12,
       "bytes": 48211034,
-      "digest": "ab",
+      "digest": "abababababababababababababababababababababababababababababababab",
       "generation": null
     },
     "verification": {
@@ -177,7 +179,7 @@ fn the_event_is_as_its_contract_says() {
           "site": "east",
           "protocol": "hls",
           "status": 200,
-          "sha256": "cd"
+          "sha256": "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
         }
       ]
     },
