@@ -11,11 +11,15 @@ macro_rules! say {
 
 mod bar;
 mod check;
+mod completions;
 mod copy;
 mod dead_letters;
 mod exit;
+mod man;
+mod output;
 mod replicate;
 mod run;
+mod schema;
 mod topology;
 
 pub use exit::Exit;
@@ -38,13 +42,22 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE", env = "STREAM_REPLICATOR_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    asked: Asked,
 }
 
 const AFTER_HELP: &str = "\
 Settings: built-in defaults < --config FILE < environment (STREAM_REPLICATOR__RABBITMQ__URL) < *_file secrets.
 Exit codes: 0 done; 1 failed; 2 nothing fits; 3 stopped before running jobs had ended; 64 wrong arguments or settings.";
 
+#[derive(Debug, Subcommand)]
+enum Asked {
+    #[command(flatten)]
+    Work(Command),
+    #[command(flatten)]
+    About(About),
+}
+
+/// What needs settings.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Consume messages from RabbitMQ and replicate what they name, until SIGTERM
@@ -62,9 +75,27 @@ enum Command {
     Topology(topology::TopologyCommand),
 }
 
+/// What tells about the program itself, beside whatever settings.
+#[derive(Debug, Subcommand)]
+enum About {
+    /// Print the form of our messages: JSON Schemas, and an AsyncAPI 3 document
+    Schema(schema::SchemaArguments),
+    /// Print a script by which a shell completes this command line
+    Completions(completions::CompletionsArguments),
+    /// Print the manual page
+    Man,
+}
+
 /// Carries out what the arguments ask for.
 pub async fn execute(arguments: Arguments) -> Exit {
-    let settings = match load(arguments.config.as_deref()) {
+    let config = arguments.config.as_deref();
+    let command = match arguments.asked {
+        Asked::Work(command) => command,
+        Asked::About(About::Schema(arguments)) => return schema::schema(&arguments, config),
+        Asked::About(About::Completions(arguments)) => return completions::completions(&arguments),
+        Asked::About(About::Man) => return man::man(),
+    };
+    let settings = match load(config) {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("{error}");
@@ -86,7 +117,7 @@ pub async fn execute(arguments: Arguments) -> Exit {
         eprintln!("{error}");
         return Exit::BadSettings;
     }
-    let exit = command(arguments.command, &settings).await;
+    let exit = work(command, &settings).await;
     if let Some(traces) = traces {
         // a panic in there has lost traces and nothing else
         let _ = tokio::task::spawn_blocking(|| traces.end()).await;
@@ -102,7 +133,7 @@ fn traces(settings: &Settings) -> Result<Option<Traces>, Box<dyn Error>> {
     Ok(Some(Traces::begin(export)?))
 }
 
-async fn command(command: Command, settings: &Settings) -> Exit {
+async fn work(command: Command, settings: &Settings) -> Exit {
     match command {
         Command::Run => run::run(settings).await,
         Command::Check => check::check(settings).await,

@@ -7,6 +7,7 @@ mod bytes;
 mod check;
 mod china;
 mod cloud;
+mod completions;
 mod containers;
 mod copies;
 mod dead_letters;

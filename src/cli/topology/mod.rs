@@ -3,12 +3,11 @@
 mod advice;
 mod table;
 
-use std::io::Write;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Exit;
+use super::output::print;
 use crate::rabbitmq::{
     self, Definitions, Kind, MigrateError, Migrated, NotCompared, RabbitmqError, State, TopologyReport,
 };
@@ -197,13 +196,4 @@ fn detail(state: &State) -> Option<String> {
 fn pretty(value: &impl Serialize) -> String {
     // Texts, numbers and lists of them can always be written.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
-/// Prints the answer. Who reads it may be gone, as `head` soon is: then there is nobody to tell, and it has failed.
-fn print(text: &str, exit: Exit) -> Exit {
-    let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Ok(()) => exit,
-        Err(_) => Exit::Failed,
-    }
 }
