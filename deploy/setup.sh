@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Makes a Debian machine ready for the tests and the demo: C compiler, RabbitMQ and Node.js from apt, Azurite from npm.
+# Makes a Debian machine ready for the tests and the demo: C compiler, RabbitMQ and Node.js from apt, Azurite and AsyncAPI's
+# parser from npm.
 # Sourced by the scripts beside it, or run alone. Everything there already: it says so and is done in a moment.
 # It starts nothing, and two runs at once wait for each other.
-# A script that plays films through a CDN's stand-in sets needs_player=1 first: FFmpeg and nginx too. Run alone, it
-# makes the machine ready for everything.
+# A script that plays films through a CDN's stand-in sets needs_player=1 first: FFmpeg and nginx too. One that checks
+# AsyncAPI documents sets needs_parser=1. Run alone, it makes the machine ready for everything.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 azurite_home=${TESTBED_AZURITE_HOME:-$project/target/testbed/azurite}
+asyncapi_home=${TESTBED_ASYNCAPI_HOME:-$project/target/testbed/asyncapi}
 rabbitmq_home=${TESTBED_RABBITMQ_HOME:-/usr/lib/rabbitmq}
-if [ "${BASH_SOURCE[0]}" = "$0" ]; then needs_player=1; fi
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then needs_player=1 needs_parser=1; fi
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
 
@@ -49,7 +51,9 @@ missing_packages() {
         if [ ! -x "$rabbitmq_home/bin/rabbitmq-server" ] || ! has epmd; then echo rabbitmq-server; fi
     fi
     has node || echo nodejs
-    has npm || [ -n "${TESTBED_AZURITE_HOME:-}" ] || echo npm
+    if [ -z "${TESTBED_AZURITE_HOME:-}" ] || { [ -n "${needs_parser:-}" ] && [ -z "${TESTBED_ASYNCAPI_HOME:-}" ]; }; then
+        has npm || echo npm
+    fi
     if [ -n "${needs_player:-}" ]; then
         has ffmpeg || echo ffmpeg
         # not on everybody's PATH
@@ -135,25 +139,26 @@ check_node() {
     [ "${major%%.*}" -ge 18 ] || fail "azurite needs node.js 18 or later, and this is $major: install a newer one"
 }
 
-lock_hash() { cat "$project"/tests/testbed/azurite/package*.json | sha256sum; }
+# What is pinned in tests/testbed/NAME, as one word.
+lock_hash() { cat "$project/tests/testbed/$1"/package*.json | sha256sum; }
 
-azurite_is_current() {
-    [ -n "${TESTBED_AZURITE_HOME:-}" ] || [ "$(cat "$azurite_home/.installed" 2>/dev/null)" = "$(lock_hash)" ]
-}
+# is_current NAME HOME CHOSEN: a home that somebody chose is theirs.
+is_current() { [ -n "$3" ] || [ "$(cat "$2/.installed" 2>/dev/null)" = "$(lock_hash "$1")" ]; }
 
-install_azurite() {
+# install_from_npm NAME HOME: what tests/testbed/NAME pins.
+install_from_npm() {
+    local name=$1 home=$2 new
     exec 8<"$project/target/testbed"
     flock -w 1800 8
-    if azurite_is_current; then return; fi
-    rm -rf "$azurite_home".new.*
-    local new
-    new=$(mktemp -d "$azurite_home.new.XXXXXX")
-    cp "$project"/tests/testbed/azurite/package*.json "$new"
+    if is_current "$name" "$home" ""; then return; fi
+    rm -rf "$home".new.*
+    new=$(mktemp -d "$home.new.XXXXXX")
+    cp "$project/tests/testbed/$name"/package*.json "$new"
     (cd "$new" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error 8<&-)
-    lock_hash >"$new/.installed"
+    lock_hash "$name" >"$new/.installed"
     # whoever reads the folder sees the whole old one or the whole new one
-    if [ -e "$azurite_home" ]; then mv "$azurite_home" "$new.old"; fi
-    mv "$new" "$azurite_home"
+    if [ -e "$home" ]; then mv "$home" "$new.old"; fi
+    mv "$new" "$home"
     rm -rf "$new.old"
 }
 
@@ -170,8 +175,11 @@ if [ -n "$missing" ]; then
 fi
 check_rabbitmq
 check_node
-if ! azurite_is_current; then
-    mkdir -p "$project/target/testbed"
-    step "azurite: installed" install_azurite
+mkdir -p "$project/target/testbed"
+if ! is_current azurite "$azurite_home" "${TESTBED_AZURITE_HOME:-}"; then
+    step "azurite: installed" install_from_npm azurite "$azurite_home"
+fi
+if [ -n "${needs_parser:-}" ] && ! is_current asyncapi "$asyncapi_home" "${TESTBED_ASYNCAPI_HOME:-}"; then
+    step "asyncapi parser: installed" install_from_npm asyncapi "$asyncapi_home"
 fi
 say "set-up: complete"

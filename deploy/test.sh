@@ -14,6 +14,7 @@ if [ "${1:-}" = --full ]; then
 fi
 
 needs_player=1
+needs_parser=1
 . deploy/setup.sh
 
 from=$SECONDS

@@ -18,6 +18,7 @@ use testbed::process::{Vhost, shared};
 use testbed::storage::Storage;
 use testbed::zone::{Behind, Zone};
 
+use crate::support::schemas::our_events;
 use crate::support::{MEDIA_KEY, Worker, eventually, media, next_event, run_once};
 
 const ACS: &str = "wamsprodglobal001acs.accesscontrol.chinacloudapi.cn";
@@ -143,7 +144,7 @@ impl China {
     /// The whole run: announce, replicate, play.
     async fn replicates_through(&self, token_door: &str) -> Result<()> {
         let worker = Worker::start(&self.config()).await?;
-        let mut events = self.amqp.subscribe("media.replication", "#").await?;
+        let mut events = our_events(&self.amqp).await?;
         let locator = self.publish_and_announce().await?;
         let event = next_event(&mut events).await.with_context(|| worker.log())?;
         let played = ensure_plays(&event, &locator, &self.config()).await?;

@@ -33,6 +33,7 @@ mod ready;
 mod refusals;
 mod replicate;
 mod retries;
+mod schemas;
 mod secrets;
 mod settings;
 mod shutdown;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use testbed::emulator::Lag;
 use testbed::proxy::{Action, FaultProxy, Rule};
 
+use crate::support::schemas::ensure_event;
 use crate::support::{World, next_event, run_at_terminal, run_once};
 
 const ASSET_THAT_IS_NOT_THERE: &str = "nb:cid:UUID:00000000-0000-4000-8000-000000000000";
@@ -35,6 +36,7 @@ async fn with_json_it_prints_the_event_that_the_worker_sends() -> Result<()> {
     // Without the route's names: there is only one.
     let output = run_once(&world.config(), &["replicate", "--json", "--asset", &asset.id]).await?;
     let printed: Value = serde_json::from_slice(&output.stdout)?;
+    ensure_event(&printed)?;
     let _worker = world.worker().await?;
     let mut events = world.events().await?;
     world.send_finished(&asset.id).await?;

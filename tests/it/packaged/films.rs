@@ -12,6 +12,7 @@ use testbed::storage::{PutOptions, Storage};
 use url::Url;
 use uuid::Uuid;
 
+use crate::support::schemas::{ensure_event, our_events};
 use crate::support::{OUR_KEY, Worker, run_once};
 
 const HLS: &str = "application/vnd.apple.mpegurl";
@@ -173,7 +174,7 @@ impl StaticWorld {
     }
 
     pub async fn events(&self) -> Result<Subscription> {
-        self.amqp.subscribe("media.replication", "#").await
+        our_events(&self.amqp).await
     }
 
     /// Makes the container as a CDN's origin needs it: everybody may read its blobs.
@@ -229,7 +230,9 @@ impl StaticWorld {
     pub async fn replicate(&self, folder: &str) -> Result<Value> {
         let (code, out, errors) = self.run(folder).await?;
         ensure!(code == Some(0), "{code:?}: {errors}");
-        serde_json::from_str(&out).context("no event")
+        let event = serde_json::from_str(&out).context("no event")?;
+        ensure_event(&event)?;
+        Ok(event)
     }
 
     /// Replicates a folder that cannot be; what is said about it.

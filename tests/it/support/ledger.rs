@@ -9,6 +9,7 @@ use testbed::amqp::{Amqp, Outgoing, Received};
 use tokio::time::{Duration, Instant};
 
 use super::World;
+use super::schemas::ensure_described;
 
 /// Takes all events, over any restart of the broker.
 const EVENTS: &str = "tests.events";
@@ -119,6 +120,7 @@ impl Ledger {
         // What nobody subscribed to at its time is kept, too.
         for queue in [EVENTS, "replication.unrouted"] {
             while let Some(event) = amqp.take(queue).await? {
+                ensure_described(&event)?;
                 if event.kind.as_deref() == Some("media.asset.replicated.v1") {
                     self.note_event(&event.json()?);
                 }

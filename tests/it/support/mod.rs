@@ -7,6 +7,7 @@ mod process;
 pub mod rabbitmq;
 pub mod refusal;
 mod replica;
+pub mod schemas;
 mod secrets;
 pub mod story;
 mod world;

@@ -17,6 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Worker;
+use super::schemas::our_events;
 
 /// The key of every media service account; a story greps for it.
 pub const MEDIA_KEY: &str = "bWVkaWEga2V5IG9mIHRoZSB0ZXN0cywgZ3VhcmRzIG5vdGhpbmc+Lz0=";
@@ -162,9 +163,9 @@ impl World {
         Ok(Published { id, locator: locator.uuid })
     }
 
-    /// Listens to our events.
+    /// Listens to our events; each is held against its schema.
     pub async fn events(&self) -> Result<Subscription> {
-        self.amqp.subscribe("media.replication", "#").await
+        our_events(&self.amqp).await
     }
 
     /// An encoded asset at `west` that nobody has published.

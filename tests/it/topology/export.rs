@@ -9,6 +9,7 @@ use testbed::amqp::{Amqp, Outgoing};
 use testbed::process::{Broker, RabbitMq, start_rabbitmq};
 
 use super::{Scene, THINGS, in_state};
+use crate::support::schemas::our_events;
 use crate::support::{World, ensure_one_replica, eventually, next_event, run_once};
 
 const VHOST: &str = "film & tv";
@@ -124,7 +125,7 @@ async fn works_end_to_end(world: &World, node: &Broker) -> Result<()> {
     let worker = world.worker().await?;
     worker.logs("no permission to configure: what exists was not compared").await?;
     let listener = Amqp::connect(&node.amqp_url(VHOST)).await?;
-    let mut events = listener.subscribe("media.replication", "#").await?;
+    let mut events = our_events(&listener).await?;
     let encoder = Amqp::connect(&node.amqp_url_as("replication-encoder", "secret", VHOST)).await?;
     let send = async |body: Value| {
         let message = Outgoing { body: body.to_string().into(), ..Outgoing::default() };

@@ -58,10 +58,14 @@ pub struct Received {
     pub headers: BTreeMap<String, String>,
 }
 
+/// Looks at a message that was received; what it refuses is an error of whoever waits for one.
+pub type Check = fn(&Received) -> Result<()>;
+
 /// A queue of this connection's own, bound to an exchange.
 #[derive(Debug)]
 pub struct Subscription {
     consumer: Consumer,
+    check: Option<Check>,
 }
 
 impl Amqp {
@@ -116,7 +120,7 @@ impl Amqp {
         self.channel.queue_bind(name.clone(), exchange.into(), binding_key.into(), bind, FieldTable::default()).await?;
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let consumer = self.channel.basic_consume(name, "".into(), options, FieldTable::default()).await?;
-        Ok(Subscription { consumer })
+        Ok(Subscription { consumer, check: None })
     }
 
     /// Makes a durable quorum queue of that name which takes what `exchange` routes to `binding_key`: unlike a subscription
@@ -148,13 +152,23 @@ impl Amqp {
 }
 
 impl Subscription {
+    /// Looks at each message before it is handed out.
+    #[must_use]
+    pub fn checked_by(self, check: Check) -> Self {
+        Self { check: Some(check), ..self }
+    }
+
     /// Waits for the next message.
     ///
     /// # Errors
-    /// When the connection ends.
+    /// When the connection ends, or the message is not as it should be.
     pub async fn next(&mut self) -> Result<Received> {
         let delivery = self.consumer.next().await.context("the subscription ended")??;
-        Ok(Received::read(delivery))
+        let message = Received::read(delivery);
+        if let Some(check) = self.check {
+            check(&message)?;
+        }
+        Ok(message)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs what the tests need as child processes of our own: RabbitMQ nodes and Azurite, on free ports, in own directories.
 
+mod asyncapi;
 mod azurite;
 mod broker;
 pub(crate) mod guard;
@@ -8,6 +9,7 @@ mod node;
 mod rabbitmq;
 mod shared;
 
+pub use asyncapi::{Diagnostic, validate_asyncapi};
 pub use azurite::Azurite;
 pub use broker::Broker;
 pub use installation::{Installation, RABBITMQ_HOME_VARIABLE};
