@@ -162,6 +162,7 @@ fn places(value: &Value, place: String, found: &mut Vec<String>) {
 fn whatever_is_changed_in_what_we_send_is_noticed() {
     for (schema, event) in sent().into_iter().filter(|(schema, _)| *schema != EventSchema::EncodingFinished) {
         let validator = of(schema);
+        assert!(validator.is_valid(&event));
         let mut all = Vec::new();
         places(&event, String::new(), &mut all);
         for place in all.iter().filter(|place| !place.is_empty()) {
