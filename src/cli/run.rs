@@ -7,7 +7,7 @@ use super::Exit;
 use crate::admin::Admin;
 use crate::replication::AllSites;
 use crate::settings::Settings;
-use crate::telemetry::{Health, Metrics, ReadyFile};
+use crate::telemetry::{Health, Metrics, ReadyFile, ServiceManager};
 use crate::worker::{self, Context, Drained};
 
 /// Works until SIGTERM or SIGINT.
@@ -50,6 +50,7 @@ pub async fn run(settings: &Settings) -> Exit {
             return Exit::BadSettings;
         }
     };
+    let _service_manager = ServiceManager::tell(context.health());
     match worker::run(context, &shutdown).await {
         Drained::Whole => Exit::Done,
         Drained::CutShort => Exit::CutShort,

@@ -3,6 +3,7 @@
 mod health;
 mod metrics;
 mod ready_file;
+mod service_manager;
 pub mod traces;
 
 pub use self::metrics::{
@@ -10,6 +11,7 @@ pub use self::metrics::{
 };
 pub use health::{Health, Liveness, Readiness, State};
 pub use ready_file::ReadyFile;
+pub use service_manager::ServiceManager;
 
 use std::io::IsTerminal;
 
