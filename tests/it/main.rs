@@ -11,6 +11,7 @@ mod completions;
 mod containers;
 mod copies;
 mod dead_letters;
+mod deploy;
 mod failed_events;
 mod failover;
 mod faults;
