@@ -3,15 +3,21 @@
 # parser from npm.
 # Sourced by the scripts beside it, or run alone. Everything there already: it says so and is done in a moment.
 # It starts nothing, and two runs at once wait for each other.
-# A script that plays films through a CDN's stand-in sets needs_player=1 first: FFmpeg and nginx too. One that checks
-# AsyncAPI documents sets needs_parser=1. Run alone, it makes the machine ready for everything.
+# A script that plays films through a CDN's stand-in sets needs_player=1 first: FFmpeg and nginx too; one that checks AsyncAPI
+# documents sets needs_parser=1; one that has metrics scraped sets needs_prometheus=1; one that checks what deploy/ ships sets
+# needs_checks=1. Run alone, it makes the machine ready for everything.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 azurite_home=${TESTBED_AZURITE_HOME:-$project/target/testbed/azurite}
 asyncapi_home=${TESTBED_ASYNCAPI_HOME:-$project/target/testbed/asyncapi}
 rabbitmq_home=${TESTBED_RABBITMQ_HOME:-/usr/lib/rabbitmq}
-if [ "${BASH_SOURCE[0]}" = "$0" ]; then needs_player=1 needs_parser=1; fi
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    needs_player=1
+    needs_parser=1
+    needs_prometheus=1
+    needs_checks=1
+fi
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
 
@@ -59,6 +65,14 @@ missing_packages() {
         # not on everybody's PATH
         has nginx || [ -x /usr/sbin/nginx ] || echo nginx
     fi
+    if [ -n "${needs_prometheus:-}" ]; then
+        if ! has prometheus || ! has promtool; then echo prometheus; fi
+    fi
+    if [ -n "${needs_checks:-}" ]; then
+        has systemd-analyze || echo systemd
+        # Debian's python3 has no pip of its own
+        has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    fi
 }
 
 # Forbids packages to start their services (invoke-rc.d asks this file), as the broker's and the web server's would on
@@ -104,7 +118,7 @@ install_packages() {
     # shellcheck disable=SC2086  # a list of names
     apt install --no-install-recommends $packages
     local service
-    for service in rabbitmq-server nginx; do
+    for service in rabbitmq-server nginx prometheus; do
         case $packages in *"$service"*)
             # nor shall the next boot start what nobody asked for
             if [ -d /run/systemd/system ]; then systemctl disable --quiet "$service" || true; fi ;;

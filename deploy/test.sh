@@ -15,6 +15,7 @@ fi
 
 needs_player=1
 needs_parser=1
+needs_prometheus=1
 . deploy/setup.sh
 
 from=$SECONDS

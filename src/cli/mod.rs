@@ -17,6 +17,7 @@ mod dead_letters;
 mod exit;
 mod man;
 mod output;
+mod probe;
 mod replicate;
 mod run;
 mod schema;
@@ -68,6 +69,8 @@ enum Command {
     Copy(copy::CopyArguments),
     /// Look at the messages that were set aside, replay, edit or discard them
     DeadLetters(dead_letters::DeadLettersArguments),
+    /// Ask the worker beside it whether it is alive, or ready: for health checks of images without curl
+    Probe(probe::ProbeArguments),
     /// Replicate one asset now, without a broker
     Replicate(replicate::ReplicateArguments),
     /// Make, compare or export what the worker needs at the broker
@@ -139,6 +142,7 @@ async fn work(command: Command, settings: &Settings) -> Exit {
         Command::Check => check::check(settings).await,
         Command::Copy(arguments) => copy::copy(settings, &arguments).await,
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&settings.rabbitmq, arguments).await,
+        Command::Probe(probe) => probe::probe(settings, &probe).await,
         Command::Replicate(arguments) => replicate::replicate(settings, &arguments).await,
         Command::Topology(command) => topology::topology(settings, &command).await,
     }

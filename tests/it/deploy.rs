@@ -1,7 +1,10 @@
 //! What runs it in production, as `deploy/` ships it: settings that the program takes, alerts with a way out, a unit that is told.
 
 mod alerts;
+mod live;
 mod notify;
+mod probe;
+mod prometheus;
 mod shipped;
 mod topology;
 

@@ -190,18 +190,15 @@ fn write_settings(
         advanced = "[{rabbit,[{channel_tick_interval,2000}]}].\n";
     }
     conf.push_str(&options.extra_conf);
-    let mut plugins = Vec::new();
-    if options.management {
-        plugins.push("rabbitmq_management");
-    }
+    let management = options.management.then_some("rabbitmq_management");
+    let mut plugins: Vec<_> = management.into_iter().chain(options.plugins.iter().copied()).collect();
     if let Some(tls) = &options.tls {
         conf.push_str(&tls_settings(dir, tls, tls_port)?);
         plugins.push("rabbitmq_auth_mechanism_ssl");
     }
-    let plugins = format!("[{}].\n", plugins.join(","));
     std::fs::write(dir.join("rabbitmq.conf"), conf)?;
     std::fs::write(dir.join("advanced.config"), advanced)?;
-    std::fs::write(dir.join("enabled_plugins"), plugins)?;
+    std::fs::write(dir.join("enabled_plugins"), format!("[{}].\n", plugins.join(",")))?;
     Ok(())
 }
 

@@ -41,13 +41,15 @@ pub struct RabbitOptions {
     /// Speak TLS too, on a port of its own; implies the plugin for logging in by certificate (SASL EXTERNAL), which takes the
     /// common name for the user's.
     pub tls: Option<BrokerTls>,
+    /// Further plugins, such as `rabbitmq_prometheus`.
+    pub plugins: &'static [&'static str],
     /// Further lines of `rabbitmq.conf`.
     pub extra_conf: String,
 }
 
 impl Default for RabbitOptions {
     fn default() -> Self {
-        Self { consumer_timeout_ms: None, management: true, tls: None, extra_conf: String::new() }
+        Self { consumer_timeout_ms: None, management: true, tls: None, plugins: &[], extra_conf: String::new() }
     }
 }
 
