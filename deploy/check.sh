@@ -61,8 +61,6 @@ render() {
             kubectl kustomize "deploy/kubernetes/$at" >"$name"
         elif has kustomize; then
             kustomize build "deploy/kubernetes/$at" >"$name"
-        else
-            say "kubernetes: no kubectl and no kustomize here, so that $at is not put together"
         fi
     done
     local file
@@ -84,6 +82,8 @@ step "prometheus: configuration and alerts are right, every alert comes and goes
 step "systemd: the unit is right, and exposed as little as it is meant to be" check_unit
 say "systemd: exposure $(sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p' "$tools/security") of 10"
 step "compose: as the Compose Specification says" check_compose
+kubectl version --client >/dev/null 2>&1 || has kustomize ||
+    say "kubernetes: neither kubectl nor kustomize here, so that each file is checked by itself and nothing is put together"
 step "kubernetes: every resource is as its schema says" check_kubernetes
 step "grafana: the dashboard is one" node tests/testbed/deploy/dashboard.mjs "$tools/node" deploy/grafana/stream-replicator.json
 if [ "${1:-}" = --live ]; then

@@ -1,6 +1,7 @@
 //! What runs it in production, as `deploy/` ships it: settings that the program takes, alerts with a way out, a unit that is told.
 
 mod alerts;
+mod broker;
 mod live;
 mod notify;
 mod probe;
