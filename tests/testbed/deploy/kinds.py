@@ -20,6 +20,13 @@ for file in sys.argv[1:]:
             if "/file-" in file and resource["kind"] == "Deployment":
                 resource["spec"].setdefault("selector", {"matchLabels": {}})
             seen += 1
+            # what the schema allows and nobody wants
+            if resource["kind"] == "Deployment" and "production" in file:
+                if "replicas" in resource["spec"]:
+                    wrong.append(f"{file}: Deployment and ScaledObject both say how many replicas there are")
+                for container in resource["spec"]["template"]["spec"]["containers"]:
+                    if ":" not in container["image"].rsplit("/", 1)[-1]:
+                        wrong.append(f"{file}: image {container['image']} is of any version")
             for version in VERSIONS:
                 try:
                     kubernetes_validate.validate(resource, version, strict=True)
