@@ -13,7 +13,7 @@ command -v cargo-cyclonedx >/dev/null 2>&1 || {
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git archive HEAD 2>/dev/null | tar -x -C "$copy" 2>/dev/null || cp -r Cargo.toml Cargo.lock src tests config README.md LICENSE "$copy"
-cargo cyclonedx --quiet --manifest-path "$copy/Cargo.toml" --format json --spec-version 1.5 --describe binaries \
+cargo cyclonedx --quiet --manifest-path "$copy/Cargo.toml" --format json --spec-version 1.5 \
     --override-filename sbom --target x86_64-unknown-linux-gnu
 mkdir -p "$(dirname "$file")"
 cp "$copy/sbom.json" "$file"

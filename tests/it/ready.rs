@@ -163,3 +163,18 @@ async fn a_worker_that_only_checks_consumes_nothing_before_all_is_there_to_settl
     assert_eq!(worker.terminate().await?, Some(0));
     Ok(())
 }
+
+/// lapin's buffers alone were 16 MiB of it once.
+#[tokio::test]
+async fn an_idle_worker_keeps_little_memory() -> Result<()> {
+    let world = World::start().await?;
+    let worker = world.worker().await?;
+    // it has worked, and has nothing more to do
+    let (mut events, asset) = (world.events().await?, world.encoded_asset("movie").await?);
+    world.send_finished(&asset.id).await?;
+    next_event(&mut events).await.with_context(|| worker.log())?;
+    let kept = worker.memory_kib()?;
+    ensure!(kept < 16 * 1024, "{kept} KiB");
+    assert_eq!(worker.terminate().await?, Some(0));
+    Ok(())
+}

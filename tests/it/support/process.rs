@@ -51,9 +51,18 @@ impl Worker {
 
     /// The most memory that it ever had, in KiB (`VmHWM`, proc(5)).
     pub fn peak_memory_kib(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// Memory of its own that it has now, in KiB (`RssAnon`, proc(5)): without the program and the libraries.
+    pub fn memory_kib(&self) -> Result<u64> {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         let pid = self.child.id().context("has ended already")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
         line.split_whitespace().next().unwrap_or_default().parse().context("no number")
     }
 
