@@ -1,4 +1,6 @@
-//! What operators' tools ask a running worker over HTTP: its metrics, whether it is alive, whether it works.
+//! What operators' tools ask a running worker over HTTP: metrics, whether it is alive and works, what it has in hand.
+
+mod jobs;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::telemetry::{Health, Liveness, Metrics, Readiness};
+use crate::telemetry::{Health, InHand, Liveness, Metrics, Readiness};
 
 /// Prometheus, "Exposition formats", text-based format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,9 +28,17 @@ pub struct Admin {
 
 /// What is answered with.
 #[derive(Debug, Clone)]
-struct Sources {
-    metrics: Metrics,
-    health: Health,
+pub struct Sources {
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the worker works.
+    pub health: Health,
+    /// The deliveries in hand.
+    pub in_hand: InHand,
+    /// The worker's name, as it stands in headers.
+    pub name: String,
+    /// How many jobs it runs at once.
+    pub concurrency: u16,
 }
 
 impl Admin {
@@ -36,15 +46,17 @@ impl Admin {
     ///
     /// # Errors
     /// When nobody may listen there, or somebody else does.
-    pub async fn start(address: SocketAddr, metrics: Metrics, health: Health) -> io::Result<Self> {
+    pub async fn start(address: SocketAddr, sources: Sources) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        tracing::info!(address = %listener.local_addr()?, "answers /metrics, /healthz, /readyz and /version");
+        tracing::info!(address = %listener.local_addr()?, "answers /metrics, /healthz, /readyz, /version and /jobs");
+        let jobs = jobs::Jobs::of(sources.clone());
         let router = Router::new()
             .route("/metrics", get(metrics_page))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/version", get(version))
-            .with_state(Sources { metrics, health });
+            .with_state(sources)
+            .route("/jobs", get(jobs::jobs).with_state(jobs));
         let serve = async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "metrics and probes are answered no longer");

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::Exit;
-use crate::admin::Admin;
+use crate::admin::{Admin, Sources};
 use crate::replication::AllSites;
 use crate::settings::Settings;
-use crate::telemetry::{Health, Metrics, ReadyFile, ServiceManager};
+use crate::telemetry::{Health, InHand, Metrics, ReadyFile, ServiceManager};
 use crate::worker::{self, Context, Drained};
 
 /// Works until SIGTERM or SIGINT.
@@ -19,8 +19,8 @@ pub async fn run(settings: &Settings) -> Exit {
     for line in settings.to_lines() {
         tracing::info!("{line}");
     }
-    let health = Health::default();
-    let _admin = match admin(settings, &health).await {
+    let (health, in_hand) = (Health::default(), InHand::default());
+    let _admin = match admin(settings, &health, &in_hand).await {
         Ok(admin) => admin,
         Err(problem) => {
             eprintln!("admin.listen: {problem}");
@@ -41,7 +41,7 @@ pub async fn run(settings: &Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    let context = Arc::new(Context::new(settings, sites, health));
+    let context = Arc::new(Context::new(settings, sites, health, in_hand));
     let ready_file = settings.worker.ready_file.as_ref().map(|path| ReadyFile::keep(path, context.health()));
     let _ready_file = match ready_file.transpose() {
         Ok(kept) => kept,
@@ -58,9 +58,16 @@ pub async fn run(settings: &Settings) -> Exit {
 }
 
 /// Counts and answers, where the settings say at which address; before anything is made that counts.
-async fn admin(settings: &Settings, health: &Health) -> Result<Option<Admin>, Box<dyn Error>> {
+async fn admin(settings: &Settings, health: &Health, in_hand: &InHand) -> Result<Option<Admin>, Box<dyn Error>> {
     let Some(address) = settings.admin.listen else { return Ok(None) };
-    Ok(Some(Admin::start(address, Metrics::start()?, health.clone()).await?))
+    let sources = Sources {
+        metrics: Metrics::start()?,
+        health: health.clone(),
+        in_hand: in_hand.clone(),
+        name: worker::worker_name(),
+        concurrency: settings.worker.concurrency,
+    };
+    Ok(Some(Admin::start(address, sources).await?))
 }
 
 /// What a worker needs and other commands do not.

@@ -165,6 +165,7 @@ async fn step<T>(
     name: &'static str,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    progress.at(name);
     let (span, begun) = (tracing::debug_span!("step", name), Instant::now());
     let traced = traces::step(name);
     let result = work.instrument(traced.clone()).instrument(span).await;

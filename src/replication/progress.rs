@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::model::{Compared, CopyCount};
+use crate::telemetry::Standing;
 
 /// The step that takes longest, and gets on file by file.
 pub(super) const COPY_STEP: &str = "copy_blobs";
@@ -26,6 +27,8 @@ pub struct Progress {
     compared: Mutex<Option<Compared>>,
     checked: Mutex<Option<Compared>>,
     steps: watch::Sender<Vec<&'static str>>,
+    now: Mutex<&'static str>,
+    copy_requests: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -59,6 +62,43 @@ impl Progress {
             bytes_total: read(&self.bytes_total),
             bytes_done: read(&self.bytes_skipped) + read(&self.bytes_copied) + read(&self.bytes_found),
         }
+    }
+
+    /// What is being done from now on; the steps of a replication tell it by themselves.
+    pub fn at(&self, step: &'static str) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = step;
+        // those of a copy that was dropped
+        self.copying(0);
+    }
+
+    /// What is being done, how far that has come, and how fast this run has copied.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let step = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, took) = (self.snapshot(), self.took(step == COPY_STEP));
+        let copied = self.bytes_copied.load(Ordering::Relaxed);
+        Standing {
+            step,
+            files_done: now.files_done,
+            files_total: now.files_total,
+            bytes_done: now.bytes_done,
+            bytes_total: now.bytes_total,
+            bytes_per_second: if took.is_zero() { 0 } else { (copied as f64 / took.as_secs_f64()) as u64 },
+            copy_requests: self.copy_requests.load(Ordering::Relaxed),
+        }
+    }
+
+    /// For how long this run has copied: until now, or until its last byte.
+    fn took(&self, is_copying: bool) -> Duration {
+        match self.began.get() {
+            Some(began) if is_copying => began.elapsed(),
+            _ => Duration::from_millis(self.took_ms.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// So many requests of this copy are under way, those included that wait for their next try.
+    pub(super) fn copying(&self, requests: usize) {
+        self.copy_requests.store(requests as u64, Ordering::Relaxed);
     }
 
     /// What this run has copied so far, and what it found there.

@@ -7,7 +7,8 @@ mod service_manager;
 pub mod traces;
 
 pub use self::metrics::{
-    CopyMetrics, CopyOperation, CopyResult, InHand, Metrics, MetricsError, Part, Published, WorkMetrics,
+    Arrived, CopyMetrics, CopyOperation, CopyResult, Holding, InHand, JobInHand, Metrics, MetricsError, Part,
+    Published, Standing, WorkMetrics,
 };
 pub use health::{Health, Liveness, Readiness, State};
 pub use ready_file::ReadyFile;

@@ -32,9 +32,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// Takes the settings, the clients made from them, and what tells of the worker's state.
+    /// Takes the settings, the clients made from them, and what tells of the worker's state and of its deliveries.
     #[must_use]
-    pub fn new(settings: &Settings, sites: AllSites, health: Health) -> Self {
+    pub fn new(settings: &Settings, sites: AllSites, health: Health, in_hand: InHand) -> Self {
         let rabbitmq = settings.rabbitmq.clone();
         Self {
             sites: CurrentSites::new(settings, sites),
@@ -48,7 +48,7 @@ impl Context {
             health,
             isolation: Isolation::default(),
             refusals: Refusals::default(),
-            in_hand: InHand::default(),
+            in_hand,
             done: AtomicU64::new(0),
             handed_back: AtomicU64::new(0),
         }
@@ -80,7 +80,8 @@ impl Context {
 }
 
 /// Host name and process id: tells operators which worker wrote a header.
-fn worker_name() -> String {
+#[must_use]
+pub fn worker_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     format!("{}-{}", if host.is_empty() { "worker" } else { host }, std::process::id())

@@ -23,7 +23,7 @@ use crate::model::Replicated;
 use crate::rabbitmq::{Delivery, Publisher};
 use crate::replication::Progress;
 use crate::settle::{Circumstances, Outcome, decide};
-use crate::telemetry::traces;
+use crate::telemetry::{Arrived, Holding, traces};
 
 /// Handles one delivery. `ended` is cancelled when its session is lost, `hard` when the shutdown's grace is over.
 pub async fn handle(
@@ -35,12 +35,14 @@ pub async fn handle(
 ) {
     let history =
         History::read(&delivery.message, &delivery.exchange, &delivery.routing_key, OffsetDateTime::now_utc());
-    let _in_hand = context.in_hand.take(history.first_seen);
+    let progress = Arc::new(Progress::after(history.copied));
+    let holding = hold_in_sight(&context, &delivery, &history, &progress);
     let id = delivery.message.message_id.as_deref().unwrap_or("-");
     let span = tracing::info_span!("message", id, attempt = history.attempt);
     let traced = traced(&context, &delivery);
-    let handled =
-        handle_in_span(&context, delivery, &publisher, &ended, &hard, &history).instrument(traced).instrument(span);
+    let handled = handle_in_span(&context, delivery, &publisher, (&ended, &hard), &history, (&progress, &holding))
+        .instrument(traced)
+        .instrument(span);
     // A panic of the job is caught nearer; one in its settling would leave the delivery in our hands for ever.
     if AssertUnwindSafe(handled).catch_unwind().await.is_err() {
         tracing::error!(
@@ -48,6 +50,18 @@ pub async fn handle(
         );
         ended.cancel();
     }
+}
+
+/// Lets `/jobs` tell of a delivery until what it gives is dropped.
+fn hold_in_sight(context: &Context, delivery: &Delivery, history: &History, progress: &Arc<Progress>) -> Holding {
+    let arrived = Arrived {
+        message_id: delivery.message.message_id.clone(),
+        attempt: history.attempt,
+        slice: history.slice,
+        first_seen: history.first_seen,
+    };
+    let progress = Arc::clone(progress);
+    context.in_hand.take(arrived, move || progress.standing())
 }
 
 /// The delivery's part of the trace that its message names, in its body or its headers.
@@ -76,13 +90,12 @@ async fn handle_in_span(
     context: &Context,
     delivery: Delivery,
     publisher: &Publisher,
-    ended: &CancellationToken,
-    hard: &CancellationToken,
+    (ended, hard): (&CancellationToken, &CancellationToken),
     history: &History,
+    (progress, holding): (&Progress, &Holding),
 ) {
-    let progress = Progress::after(history.copied);
     let hold = Hold::begin(Duration::from_secs(context.worker.max_hold_seconds));
-    let running = run_in_turn(context, &delivery, history, &progress, &hold);
+    let running = run_in_turn(context, &delivery, history, progress, &hold, holding);
     let mut run = tokio::select! {
         biased;
         () = ended.cancelled() => None,
@@ -91,6 +104,7 @@ async fn handle_in_span(
         run = running => Some(run),
     };
     let ran = Instant::now();
+    progress.at("settle");
     let settlement = decide(outcome(run.as_ref()), circumstances(context, history));
     if let (Settlement::DeadLetter(DeadLetterClass::Expired), Some(Ended { result: Err(failure), .. })) =
         (settlement, &mut run)
@@ -147,11 +161,14 @@ async fn run_in_turn(
     history: &History,
     progress: &Progress,
     hold: &Hold,
+    holding: &Holding,
 ) -> Ended {
+    progress.at("wait_for_turn");
     let turn = context.isolation.turn(delivery).await;
-    let run = job::run(context, &delivery.message, history, progress, hold).await;
+    let run = job::run(context, &delivery.message, history, progress, hold, holding).await;
     drop(turn);
     if run.put_off {
+        progress.at("wait_for_outage");
         context.brakes.pace().await;
     }
     run

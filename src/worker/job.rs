@@ -14,10 +14,10 @@ use super::hold::Hold;
 use super::needed;
 use crate::events::{Incoming, Parsed, fallback_id, parse};
 use crate::failure::{Failure, FailureKind};
-use crate::model::{Replicated, ReplicationJob, ReplicationRequest};
+use crate::model::{AssetRef, Replicated, ReplicationJob, ReplicationRequest, SiteName};
 use crate::rabbitmq::Message;
 use crate::replication::{AllSites, Budget, Progress, Resolution, give_back, named_jobs, replicate, resolve};
-use crate::telemetry::{Part, WorkMetrics};
+use crate::telemetry::{Holding, Part, WorkMetrics};
 
 /// What a message came to.
 #[derive(Debug)]
@@ -52,8 +52,15 @@ impl From<Result<Product, Failure>> for Ended {
 
 /// Runs one message. A panic is a failed job, not a dead worker.
 /// What it has copied is to be read from `progress`, whatever it comes to.
-pub async fn run(context: &Context, message: &Message, history: &History, progress: &Progress, hold: &Hold) -> Ended {
-    let guarded = AssertUnwindSafe(run_unguarded(context, message, history, progress, hold)).catch_unwind();
+pub async fn run(
+    context: &Context,
+    message: &Message,
+    history: &History,
+    progress: &Progress,
+    hold: &Hold,
+    holding: &Holding,
+) -> Ended {
+    let guarded = AssertUnwindSafe(run_unguarded(context, message, history, progress, hold, holding)).catch_unwind();
     guarded.await.unwrap_or_else(|panic| {
         let message = format!("the job panicked, which is a bug: {}", panic_text(panic.as_ref()));
         Err(Failure::transient("panicked", message).with_hint("report it with the log lines before this one")).into()
@@ -66,6 +73,7 @@ async fn run_unguarded(
     history: &History,
     progress: &Progress,
     hold: &Hold,
+    holding: &Holding,
 ) -> Ended {
     let incoming = incoming(message);
     let request = match read(context, &incoming) {
@@ -73,6 +81,8 @@ async fn run_unguarded(
         Ok(Parsed::Ignored { reason, detail }) => return Ok(Product::Ignored { reason, detail }).into(),
         Err(failure) => return Err(failure).into(),
     };
+    let site = |site: &Option<SiteName>| site.as_ref().map(ToString::to_string);
+    holding.asks(asset_of(&request), site(&request.site), site(&request.replica));
     let id = fallback_id(&incoming);
     let used = context.sites.get();
     let passage = if left(context, history).is_zero() {
@@ -85,7 +95,7 @@ async fn run_unguarded(
         Ok(passage) => passage,
         Err(failure) => return Ended { result: Err(failure), put_off: true },
     };
-    let run = Run { context, sites: &used.sites, history, progress, hold };
+    let run = Run { context, sites: &used.sites, history, progress, hold, holding };
     // Boxed: it is large, and every delivery, be it usable or not, would make room for it and be moved with it.
     match Box::pin(run.request(&request, &mut passage)).await {
         Ok(Ok(product)) => {
@@ -122,6 +132,7 @@ struct Run<'a> {
     history: &'a History,
     progress: &'a Progress,
     hold: &'a Hold,
+    holding: &'a Holding,
 }
 
 impl Run<'_> {
@@ -132,6 +143,7 @@ impl Run<'_> {
     ) -> Result<Result<Product, Failure>, Down> {
         let Self { sites, history, .. } = self;
         let begun = Instant::now();
+        self.progress.at("resolve");
         let resolved = resolve(request, history.first_seen, history.attempt, sites).await;
         WorkMetrics::took(Part::ControlPlane, begun.elapsed());
         if let Err(failure) = &resolved
@@ -147,6 +159,7 @@ impl Run<'_> {
         passage.got_on("resolve");
         tracing::debug!(step = "resolve", seconds = begun.elapsed().as_secs_f64(), "step done");
         let [job] = jobs.as_slice() else { return Ok(Ok(Product::Split(jobs))) };
+        self.holding.asks(job.asset_id.clone(), Some(job.source.to_string()), Some(job.replica.to_string()));
         if !self.left().is_zero() {
             passage.add(needed::by_job(sites, job)).map_err(Down)?;
         }
@@ -169,6 +182,14 @@ impl Run<'_> {
     /// What is left of the message's deadline.
     fn left(&self) -> Duration {
         left(self.context, self.history)
+    }
+}
+
+/// How a request names what was encoded.
+fn asset_of(request: &ReplicationRequest) -> String {
+    match &request.asset {
+        AssetRef::Id(text) | AssetRef::Name(text) | AssetRef::EncodingJob(text) => text.clone(),
+        AssetRef::Location(location) => location.to_string(),
     }
 }
 

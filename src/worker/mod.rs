@@ -17,7 +17,7 @@ mod shutdown;
 mod tell;
 mod topology;
 
-pub use context::Context;
+pub use context::{Context, worker_name};
 pub use shutdown::{Shutdown, listen_for_signals};
 
 use std::sync::Arc;

@@ -43,6 +43,7 @@ mod split;
 mod support;
 mod tidy;
 mod tls;
+mod top;
 mod topology;
 mod traces;
 mod walkthrough;

@@ -21,7 +21,7 @@ fn value(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
 }
 
 /// Where the worker says that it answers.
-async fn address(worker: &Worker) -> Result<String> {
+pub async fn address(worker: &Worker) -> Result<String> {
     worker.logs("answers /metrics").await?;
     let log = worker.log();
     let line = log.lines().find(|line| line.contains("answers /metrics")).context("no line")?;

@@ -75,6 +75,7 @@ impl CopyEngine<'_> {
         let mut running = FuturesUnordered::new();
         let (mut admission, mut is_admitting) = (pin!(Fuse::terminated()), false);
         loop {
+            self.progress.copying(running.len());
             // What is in memory comes first: of a page of the listing the largest blob begins, not the first one.
             while run.may_read()
                 && let Some(Some(task)) = tasks.next().now_or_never()

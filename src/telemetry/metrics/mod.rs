@@ -2,10 +2,12 @@
 //! or a file's name.
 
 mod copies;
+mod in_hand;
 mod work;
 
 pub use copies::{CopyMetrics, CopyOperation, CopyResult};
-pub use work::{InHand, Part, Published, WorkMetrics};
+pub use in_hand::{Arrived, Holding, InHand, JobInHand, Standing};
+pub use work::{Part, Published, WorkMetrics};
 
 use metrics::{SetRecorderError, Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};

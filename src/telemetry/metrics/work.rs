@@ -1,16 +1,10 @@
 //! What is counted of messages and of what becomes of them.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use time::OffsetDateTime;
 
-use super::{
-    BLOCKED, CONNECTED, DEAD_LETTERS, FAILURES, IGNORED, IN_FLIGHT, LAG, MESSAGES, OLDEST, PART, PUBLISHES, REPLICAS,
-    RETRIES,
-};
+use super::{BLOCKED, CONNECTED, DEAD_LETTERS, FAILURES, IGNORED, LAG, MESSAGES, PART, PUBLISHES, REPLICAS, RETRIES};
 
 /// What a replica's time is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,80 +102,5 @@ impl WorkMetrics {
     pub fn broker(is_connected: bool, is_blocked: bool) {
         gauge!(CONNECTED).set(f64::from(u8::from(is_connected)));
         gauge!(BLOCKED).set(f64::from(u8::from(is_blocked)));
-    }
-}
-
-/// The deliveries in hand. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct InHand(Arc<Mutex<Held>>);
-
-#[derive(Debug, Default)]
-struct Held {
-    next: u64,
-    all: BTreeMap<u64, (OffsetDateTime, Instant)>,
-}
-
-/// One of them; counted until it is dropped.
-#[derive(Debug)]
-pub struct Holding {
-    of: InHand,
-    number: u64,
-}
-
-impl InHand {
-    /// Takes one that a worker first saw at `first_seen`.
-    #[must_use]
-    pub fn take(&self, first_seen: OffsetDateTime) -> Holding {
-        let number = self.change(|held| {
-            held.next += 1;
-            held.all.insert(held.next, (first_seen, Instant::now()));
-            held.next
-        });
-        Holding { of: self.clone(), number }
-    }
-
-    /// For how long the one that was taken first is in hand.
-    #[must_use]
-    pub fn longest(&self) -> Option<Duration> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.all.values().map(|(_, since)| since.elapsed()).max()
-    }
-
-    /// Tells how many there are, and how old the oldest is.
-    pub fn tell(&self) {
-        self.change(|_| ());
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&mut held);
-        let now = OffsetDateTime::now_utc();
-        let oldest = held.all.values().map(|(first_seen, _)| (now - *first_seen).as_seconds_f64()).fold(0.0, f64::max);
-        gauge!(IN_FLIGHT).set(held.all.len() as f64);
-        gauge!(OLDEST).set(oldest);
-        changed
-    }
-}
-
-impl Drop for Holding {
-    fn drop(&mut self) {
-        self.of.change(|held| held.all.remove(&self.number));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_hand_is_known_until_it_is_let_go() {
-        let in_hand = InHand::default();
-        assert_eq!(in_hand.longest(), None);
-        let (one, other) = (in_hand.take(OffsetDateTime::now_utc()), in_hand.take(OffsetDateTime::UNIX_EPOCH));
-        assert!(in_hand.longest().is_some());
-        drop(one);
-        assert!(in_hand.longest().is_some());
-        drop(other);
-        assert_eq!(in_hand.longest(), None);
     }
 }
