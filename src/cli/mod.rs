@@ -21,6 +21,7 @@ mod probe;
 mod replicate;
 mod run;
 mod schema;
+mod top;
 mod topology;
 
 pub use exit::Exit;
@@ -73,6 +74,8 @@ enum Command {
     Probe(probe::ProbeArguments),
     /// Replicate one asset now, without a broker
     Replicate(replicate::ReplicateArguments),
+    /// Show what running workers have in hand and what they count, until q is pressed
+    Top(top::TopArguments),
     /// Make, compare or export what the worker needs at the broker
     #[command(subcommand)]
     Topology(topology::TopologyCommand),
@@ -144,6 +147,7 @@ async fn work(command: Command, settings: &Settings) -> Exit {
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&settings.rabbitmq, arguments).await,
         Command::Probe(probe) => probe::probe(settings, &probe).await,
         Command::Replicate(arguments) => replicate::replicate(settings, &arguments).await,
+        Command::Top(arguments) => top::top(settings, &arguments).await,
         Command::Topology(command) => topology::topology(settings, &command).await,
     }
 }

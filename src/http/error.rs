@@ -79,6 +79,12 @@ impl HttpError {
         Self::new(kind, method, url, reason)
     }
 
+    /// What went wrong, without the address.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Whether the other side may have carried the request out.
     #[must_use]
     pub fn may_have_been_done(&self) -> bool {

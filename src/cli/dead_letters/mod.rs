@@ -24,7 +24,7 @@ mod replay;
 mod risk;
 mod show;
 mod summary;
-mod table;
+pub(super) mod table;
 
 use clap::{Args, Subcommand};
 

@@ -10,6 +10,7 @@ mod replica;
 pub mod schemas;
 mod secrets;
 pub mod story;
+mod terminal;
 mod world;
 
 pub use echo::Echo;
@@ -19,6 +20,7 @@ pub use replica::{
     OUR_KEY, comparable, container_of, described_files, ensure_each_replicated, ensure_one_replica, ensure_queues_empty,
 };
 pub use secrets::Secrets;
+pub use terminal::Terminal;
 pub use world::{MEDIA_KEY, NEIGHBOUR, Published, World, media, next_event};
 
 use std::future::Future;
