@@ -159,6 +159,12 @@ fn part_of(step: &str) -> Part {
     }
 }
 
+/// Whether a replica was looked at and is not what it should be. Media are compared before their manifests are copied, too.
+fn is_verdict(part: Part, failure: &Failure) -> bool {
+    let differs = matches!(failure.code, "replica-differs" | "replica-has-strays");
+    (part == Part::Verification || differs) && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
+}
+
 /// Runs one step under its name, so that log lines and failures say where they come from.
 async fn step<T>(
     progress: &Progress,
@@ -174,8 +180,8 @@ async fn step<T>(
     }
     let part = part_of(name);
     WorkMetrics::took(part, begun.elapsed());
-    if let (Part::Verification, Err(failure)) = (part, &result)
-        && !matches!(failure.kind, FailureKind::NeedsMoreTime { .. })
+    if let Err(failure) = &result
+        && is_verdict(part, failure)
     {
         WorkMetrics::not_verified(name, failure.code);
     }

@@ -5,7 +5,7 @@ mod work;
 use std::net::TcpListener;
 
 use anyhow::{Context, Result, ensure};
-use testbed::proxy::{Action, Rule};
+use testbed::proxy::{Action, ListEdit, Rule};
 
 use crate::support::story::Story;
 use crate::support::{Worker, World, eventually, run_once};
@@ -62,6 +62,25 @@ async fn copies_show_while_they_run_and_after_them() -> Result<()> {
     }
     assert!(text.contains("# HELP stream_replicator_copied_bytes_total Bytes copied"), "{text}");
     assert!(!text.contains(&asset.id) && !text.contains(".mp4"), "{text}");
+    Ok(())
+}
+
+/// Whichever step finds it: media are compared before their manifests are copied, too.
+#[tokio::test]
+async fn a_copy_that_differs_is_counted() -> Result<()> {
+    let (mut story, proxy) = Story::begin_behind_proxy("[admin]\nlisten = '127.0.0.1:0'\n").await?;
+    let url = format!("{}/metrics", address(&story.worker).await?);
+    let cut_short = ListEdit::Set {
+        name: "movie_640x360_320.mp4".to_owned(),
+        property: "Content-Length".to_owned(),
+        value: "1000".to_owned(),
+    };
+    proxy.fault(Rule::edit_list(cut_short).path("/east/").skip(1).times(1));
+    story.send_asset().await?;
+    story.event().await?;
+    let text = reqwest::get(&url).await?.error_for_status()?.text().await?;
+    let counted = text.lines().find(|line| line.starts_with("stream_replicator_verification_failures_total{"));
+    ensure!(counted.is_some_and(|line| line.contains(r#"code="replica-differs""#) && line.ends_with(" 1")), "{text}");
     Ok(())
 }
 
