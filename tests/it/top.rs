@@ -159,6 +159,11 @@ async fn top_says_who_does_not_answer_and_what_cannot_be_asked() -> Result<()> {
     Ok(())
 }
 
+/// Columns of the widest line; what commands the terminal has none.
+fn widest(frame: &str) -> Option<usize> {
+    frame.lines().map(console::measure_text_width).max()
+}
+
 #[tokio::test]
 async fn top_at_a_terminal_follows_the_worker_and_the_terminal_and_gives_it_back() -> Result<()> {
     let (mut story, proxy) = Story::begin_behind_proxy(SETTINGS).await?;
@@ -169,8 +174,6 @@ async fn top_at_a_terminal_follows_the_worker_and_the_terminal_and_gives_it_back
     let row = |frame: &str, part: &str| frame.contains(part) && frame.contains(" dead 0 ");
     let (frame, at) = terminal.frame(0, "a job", |frame| row(frame, &asset.id)).await?;
     ensure!(frame.contains("███████████████░░░░░") && frame.contains("west > east"), "{frame:?}");
-    // Every letter is one column wide, and what commands the terminal has none.
-    let widest = |frame: &str| frame.lines().map(console::measure_text_width).max();
     ensure!(widest(&frame) > Some(70), "{frame:?}");
     terminal.resize(70).await?;
     let (_, at) = terminal.frame(at, "a narrow frame", |frame| widest(frame) <= Some(70)).await?;
@@ -194,12 +197,15 @@ async fn top_at_a_terminal_follows_the_worker_and_the_terminal_and_gives_it_back
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_top_too() -> Result<()> {
+async fn another_size_is_heeded_at_once_and_ctrl_c_ends_top_too() -> Result<()> {
     let story = Story::begin("[admin]\nlisten = '127.0.0.1:0'\n").await?;
     name_worker(&story).await?;
-    let mut terminal = Terminal::run(&story.world.config(), 100, &["top"]).await?;
-    let (frame, _) = terminal.frame(0, "a frame", |frame| frame.contains("no job in hand")).await?;
-    ensure!(frame.contains("\u{1b}[1m"), "bold: {frame:?}");
+    let mut terminal = Terminal::run(&story.world.config(), 100, &["top", "--interval", "60m"]).await?;
+    let all = |frame: &str| frame.contains("no job in hand") && frame.contains(" dead 0 ");
+    let (frame, at) = terminal.frame(0, "all that is asked for", all).await?;
+    ensure!(frame.contains("\u{1b}[1m") && frame.contains("every 1h 00m, q quits"), "{frame:?}");
+    terminal.resize(50).await?;
+    terminal.frame(at, "a narrow frame", |frame| widest(frame) <= Some(50)).await?;
     terminal.press("\u{3}").await?;
     let (code, shown) = terminal.end().await?;
     ensure!(code == Some(0) && shown.contains("\u{1b}[?25h\u{1b}[?1049l") && shown.contains(" icanon "), "{shown:?}");

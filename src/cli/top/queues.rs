@@ -41,8 +41,8 @@ pub async fn keep_looking(
     news: Arc<Notify>,
 ) {
     if settings.url.is_none() {
-        let _ = tell.send(Some(Err(not_set())));
-        return;
+        tell.send_replace(Some(Err(not_set())));
+        return news.notify_one();
     }
     let mut open = None;
     while !tell.is_closed() {
