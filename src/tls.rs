@@ -86,7 +86,8 @@ impl Distrust {
             CertificateError::NotValidYetContext { not_before, .. } => Self::NotYetValid(moment(*not_before)),
             CertificateError::NotValidForName => Self::OtherName(None),
             CertificateError::NotValidForNameContext { expected, presented } => {
-                Self::OtherName(Some((expected.to_str().into_owned(), presented.clone())))
+                let presented = presented.iter().map(|name| plain(name).to_owned()).collect();
+                Self::OtherName(Some((expected.to_str().into_owned(), presented)))
             }
             other => Self::Unusable(other.to_string()),
         }
@@ -131,6 +132,12 @@ impl fmt::Display for Distrust {
             Self::NoAgreement(why) => write!(f, "no TLS version and cipher that both take ({why})"),
         }
     }
+}
+
+/// A certificate's name without what rustls writes around it: `DnsName("east.example")`, `IpAddress(10.0.0.1)`.
+fn plain(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.map_or(presented, |name| name.trim_matches('"'))
 }
 
 fn moment(time: UnixTime) -> Option<String> {

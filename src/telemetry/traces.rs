@@ -110,14 +110,11 @@ pub fn are_wanted() -> bool {
     tracing::span_enabled!(target: TARGET, tracing::Level::INFO)
 }
 
-fn processing_span(queue: &str) -> Span {
-    tracing::info_span!(target: TARGET, "process", otel.name = format!("process {queue}"), otel.kind = "consumer")
-}
-
 /// The span of one delivery, below what `traceparent` and `tracestate` name.
 #[must_use]
 pub fn processing(message: Delivered<'_>, traceparent: Option<&str>, tracestate: Option<&str>) -> Span {
-    let span = processing_span(message.queue);
+    let name = format!("process {}", message.queue);
+    let span = tracing::info_span!(target: TARGET, "process", otel.name = name, otel.kind = "consumer");
     let fields = [("traceparent", traceparent), ("tracestate", tracestate)];
     let fields: HashMap<String, String> =
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();

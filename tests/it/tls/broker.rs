@@ -92,7 +92,12 @@ async fn a_broker_is_believed_for_its_certificate_and_refused_for_what_is_wrong_
     for (names, validity, told, hint) in [
         (["localhost"], Validity::Past, "its certificate expired at 20", "renew it there"),
         (["localhost"], Validity::Future, "its certificate is not valid before 20", "this machine's clock"),
-        (["broker.example"], Validity::Now, "not for localhost but for", "use a name of its certificate"),
+        (
+            ["broker.example"],
+            Validity::Now,
+            "not for localhost but for broker.example",
+            "use a name of its certificate",
+        ),
     ] {
         scene.node.change_certificate(&scene.authority.server(names, validity)?).await?;
         scene.ensure_refused(told, hint).await?;
