@@ -28,9 +28,29 @@ const UNORDERED: &str = "listing-unordered";
 #[derive(Debug)]
 pub struct Blobs {
     container: Container,
+    listed: Listed,
     page: std::vec::IntoIter<Box<Blob>>,
     next: Next,
     last_name: String,
+}
+
+/// What a listing names.
+#[derive(Debug, Clone, Copy)]
+enum Listed {
+    /// Blobs.
+    Blobs,
+    /// And what has blocks that nobody has committed.
+    BlobsAndBegun,
+}
+
+impl Listed {
+    /// As the service calls it (List Blobs, Azure Blob REST, `include`).
+    fn include(self) -> &'static str {
+        match self {
+            Self::Blobs => "copy,metadata",
+            Self::BlobsAndBegun => "copy,metadata,uncommittedblobs",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -57,18 +77,20 @@ impl Blobs {
             let page = match &mut self.next {
                 Next::Nothing => return Ok(None),
                 Next::First if is_unordered => {
-                    self.page = self.container.list_boxed().await?.into_iter();
+                    self.page = self.container.list_boxed(self.listed).await?.into_iter();
                     self.next = Next::Nothing;
                     continue;
                 }
-                Next::First => self.container.page(None).await,
+                // A task of its own, so that who reads two listings at once has them read by two processors.
+                Next::First => self.container.fetch(self.listed, None).await.unwrap_or_else(lost),
                 Next::Coming(page) => page.await.unwrap_or_else(lost),
             };
             self.next = Next::Nothing;
             let page = page?;
             self.verify_order(&page.blobs)?;
             self.page = page.blobs.into_iter();
-            self.next = page.next_marker.map_or(Next::Nothing, |marker| Next::Coming(self.container.fetch(marker)));
+            let fetch = |marker| Next::Coming(self.container.fetch(self.listed, Some(marker)));
+            self.next = page.next_marker.map_or(Next::Nothing, fetch);
         }
     }
 
@@ -94,7 +116,19 @@ impl Container {
     /// Every blob, one after the other.
     #[must_use]
     pub fn blobs(&self) -> Blobs {
-        Blobs { container: self.clone(), page: Vec::new().into_iter(), next: Next::First, last_name: String::new() }
+        self.listing(Listed::Blobs)
+    }
+
+    /// Every blob, and also, as a blob without bytes, every name of which there are only blocks that nobody has committed:
+    /// what is not among these has no such blocks (List Blobs, Azure Blob REST, `include=uncommittedblobs`).
+    #[must_use]
+    pub fn blobs_and_begun(&self) -> Blobs {
+        self.listing(Listed::BlobsAndBegun)
+    }
+
+    fn listing(&self, listed: Listed) -> Blobs {
+        let (page, last_name) = (Vec::new().into_iter(), String::new());
+        Blobs { container: self.clone(), listed, page, next: Next::First, last_name }
     }
 
     /// The blob that the service lists first; none where there is none, or where its first page happens to be empty.
@@ -104,7 +138,7 @@ impl Container {
     pub async fn first(&self) -> Result<Option<Blob>, Failure> {
         let mut one_by_one = self.clone();
         one_by_one.account.page_size = 1;
-        Ok(one_by_one.page(None).await?.blobs.into_iter().next().map(|blob| *blob))
+        Ok(one_by_one.page(Listed::Blobs, None).await?.blobs.into_iter().next().map(|blob| *blob))
     }
 
     /// Every blob at once, in the order of their names' bytes.
@@ -112,13 +146,13 @@ impl Container {
     /// # Errors
     /// As [`Blobs::next`], whatever the order in which the service lists.
     pub async fn list(&self) -> Result<Vec<Blob>, Failure> {
-        Ok(self.list_boxed().await?.into_iter().map(|blob| *blob).collect())
+        Ok(self.list_boxed(Listed::Blobs).await?.into_iter().map(|blob| *blob).collect())
     }
 
-    async fn list_boxed(&self) -> Result<Vec<Box<Blob>>, Failure> {
+    async fn list_boxed(&self, listed: Listed) -> Result<Vec<Box<Blob>>, Failure> {
         let (mut blobs, mut marker) = (Vec::new(), None);
         loop {
-            let page = self.page(marker).await?;
+            let page = self.page(listed, marker).await?;
             blobs.extend(page.blobs);
             marker = page.next_marker;
             if marker.is_none() {
@@ -130,22 +164,22 @@ impl Container {
     }
 
     /// A page that comes while something else is done.
-    fn fetch(&self, marker: String) -> AbortOnDropHandle<Result<Page, Failure>> {
+    fn fetch(&self, listed: Listed, marker: Option<String>) -> AbortOnDropHandle<Result<Page, Failure>> {
         let container = self.clone();
-        let page = async move { container.page(Some(marker)).await };
+        let page = async move { container.page(listed, marker).await };
         AbortOnDropHandle::new(tokio::spawn(page.in_current_span()))
     }
 
-    async fn page(&self, marker: Option<String>) -> Result<Page, Failure> {
-        let page = retry::run(self.account.transport.tries(), || self.page_once(marker.as_deref()));
+    async fn page(&self, listed: Listed, marker: Option<String>) -> Result<Page, Failure> {
+        let page = retry::run(self.account.transport.tries(), || self.page_once(listed, marker.as_deref()));
         page.await.map_err(|failure| failure.at_site(&self.account.site))
     }
 
     /// One page, with a signature of its own: a long listing cannot outlive it, and one bad page costs one page. The SDK
     /// would hold its whole text and read that twice, the second time into a model of every element.
-    async fn page_once(&self, marker: Option<&str>) -> Result<Page, Failure> {
+    async fn page_once(&self, listed: Listed, marker: Option<&str>) -> Result<Page, Failure> {
         let page = async {
-            let mut body = self.stream(self.list_request(marker)?, &[200]).await?;
+            let mut body = self.stream(self.list_request(listed, marker)?, &[200]).await?;
             let mut reader = PageReader::new(self.account.page_size);
             while let Some(piece) = body.try_next().await? {
                 reader.feed(&piece)?;
@@ -158,10 +192,10 @@ impl Container {
     }
 
     /// List Blobs (Azure Blob REST), in the version that the SDK speaks.
-    fn list_request(&self, marker: Option<&str>) -> azure_core::Result<Request> {
+    fn list_request(&self, listed: Listed, marker: Option<&str>) -> azure_core::Result<Request> {
         let mut url = self.url(Grant::List)?;
         let mut query = url.query_builder();
-        query.set_pair("restype", "container").set_pair("comp", "list").set_pair("include", "copy,metadata");
+        query.set_pair("restype", "container").set_pair("comp", "list").set_pair("include", listed.include());
         if let Some(prefix) = &self.prefix {
             query.set_pair("prefix", prefix.to_string());
         }

@@ -4,7 +4,7 @@
 use super::budget::Budget;
 use super::copy::copy_containers;
 use super::engine::plan::ByName;
-use super::join::{Join, Kept, Reading};
+use super::join::{Join, Kept};
 use super::progress::Progress;
 use super::sites::{SiteStorage, Sites};
 use super::verify::Comparison;
@@ -27,9 +27,8 @@ pub async fn copy_container(
 ) -> Result<Content, Failure> {
     let from = container(&sites.source.storage, &sites.source.name, from)?;
     let to = container(&sites.replica.storage, &sites.replica.name, to)?;
-    to.ensure().await.map_err(|failure| failure.at_site(&sites.replica.name))?;
-    let both = || Join::new(Reading::of(&from), Reading::of(&to));
-    let (mut comparison, mut kept, mut join) = (Comparison::default(), Kept::of_both(), both());
+    let mut join = Join::to_copy_making(&from, &to).await?;
+    let (mut comparison, mut kept) = (Comparison::default(), Kept::of_both());
     while let Some(pair) = join.next().await? {
         comparison.see(&pair);
         kept.add(pair);
@@ -43,7 +42,7 @@ pub async fn copy_container(
         }
         None => {
             copy_containers(from.clone(), to.clone(), kept.join(&from, &to), &ByName, sites, budget, progress).await?;
-            Comparison::default().read(both()).await?.verified(&before, sites)?
+            Comparison::default().read(Join::to_compare(&from, &to)).await?.verified(&before, sites)?
         }
     };
     Ok(equal.with_bytes(&from, &to, sites, budget, progress).await?.content().clone())

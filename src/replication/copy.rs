@@ -5,7 +5,7 @@ use futures::stream;
 use super::budget::Budget;
 use super::engine::CopyEngine;
 use super::engine::plan::{self, ByName, Manifests, Order, Turn};
-use super::join::{Join, Reading};
+use super::join::Join;
 use super::progress::Progress;
 use super::report::tell_while;
 use super::sites::Sites;
@@ -36,7 +36,7 @@ pub async fn copy_blobs(
     let (from, to) = (storage.source(&asset.asset).await?, storage.replica(replica).await?);
     let known = match asset.known.take() {
         Some(known) => known.join(&from, &to),
-        None => Join::new(Reading::of(&from), Reading::of(&to)),
+        None => Join::to_copy(&from, &to),
     };
     copy_containers(from, to, known, &ByName, sites, budget, progress).await
 }
@@ -66,7 +66,7 @@ async fn copy_in_order(engine: &CopyEngine<'_>, known: Join, order: &dyn Order, 
     verify_media(&engine.from, &engine.to, order, sites).await?;
     for turn in [Turn::Playlist, Turn::Master] {
         if later.are_more {
-            let join = Join::new(Reading::of(&engine.from), Reading::of(&engine.to));
+            let join = Join::to_copy(&engine.from, &engine.to);
             engine.copy_all(plan::manifests(join, order, turn)).await?;
         } else {
             let of_turn = later.tasks.extract_if(.., |task| order.turn(&task.blob.name) == turn);

@@ -21,7 +21,17 @@ impl Reading {
         Self::Listed(container.blobs())
     }
 
-    pub async fn next(&mut self) -> Result<Option<Blob>, Failure> {
+    /// From storage, of a replica to which is to be copied: with what an earlier slice has begun in blocks.
+    pub fn of_begun(container: &Container) -> Self {
+        Self::Listed(container.blobs_and_begun())
+    }
+
+    /// Of a container that is not there, or was empty a moment ago.
+    pub fn nothing() -> Self {
+        Self::Kept(Vec::new().into_iter())
+    }
+
+    async fn next(&mut self) -> Result<Option<Blob>, Failure> {
         match self {
             Self::Listed(blobs) => blobs.next().await,
             Self::Kept(blobs) => Ok(blobs.next()),
@@ -69,11 +79,9 @@ impl Kept {
 
     /// The same listings again: from memory, or from storage where nothing is kept.
     pub fn join(self, from: &Container, to: &Container) -> Join {
-        let reading = |kept: Option<Vec<Blob>>, container| match kept {
-            Some(blobs) => Reading::Kept(blobs.into_iter()),
-            None => Reading::of(container),
-        };
-        Join::new(reading(self.source, from), reading(self.replica, to))
+        let kept = |blobs: Vec<Blob>| Reading::Kept(blobs.into_iter());
+        let source = self.source.map_or_else(|| Reading::of(from), kept);
+        Join::new(source, self.replica.map_or_else(|| Reading::of_begun(to), kept))
     }
 }
 
@@ -92,6 +100,10 @@ struct Side {
 }
 
 impl Side {
+    fn new(reading: Reading) -> Self {
+        Self { reading, next: None }
+    }
+
     async fn fill(&mut self) -> Result<(), Failure> {
         if self.next.is_none() {
             self.next = self.reading.next().await?;
@@ -103,8 +115,33 @@ impl Side {
 impl Join {
     /// Both from their begin.
     pub fn new(source: Reading, replica: Reading) -> Self {
-        let side = |reading| Side { reading, next: None };
-        Self { source: side(source), replica: side(replica) }
+        Self { source: Side::new(source), replica: Side::new(replica) }
+    }
+
+    /// To find out what is to be copied.
+    pub fn to_copy(from: &Container, to: &Container) -> Self {
+        Self::new(Reading::of(from), Reading::of_begun(to))
+    }
+
+    /// To find out whether they are equal.
+    pub fn to_compare(from: &Container, to: &Container) -> Self {
+        Self::new(Reading::of(from), Reading::of(to))
+    }
+
+    /// To find out what is to be copied. The replica's container is made where it is missing.
+    pub async fn to_copy_making(from: &Container, to: &Container) -> Result<Self, Failure> {
+        let mut join = Self::to_copy(from, to);
+        let replica = async {
+            match join.replica.fill().await {
+                Err(failure) if failure.code == "container-missing" => {
+                    join.replica = Side::new(Reading::nothing());
+                    to.ensure().await
+                }
+                filled => filled,
+            }
+        };
+        try_join(join.source.fill(), replica).await?;
+        Ok(join)
     }
 
     /// The next name; `None` at the end of both listings.

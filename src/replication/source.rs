@@ -108,8 +108,8 @@ struct BlobFacts {
 
 impl BlobFacts {
     async fn look(source: &Container, replica: Option<&Container>) -> Result<Self, Failure> {
-        let nothing = || Reading::Kept(Vec::new().into_iter());
-        let mut join = Join::new(Reading::of(source), replica.map_or_else(nothing, Reading::of));
+        let theirs = replica.map_or_else(Reading::nothing, Reading::of_begun);
+        let mut join = Join::new(Reading::of(source), theirs);
         let mut known = if replica.is_some() { Kept::of_both() } else { Kept::of_source() };
         let mut comparison = Comparison::for_registration();
         let (mut odd, mut manifests) = (None, BTreeSet::new());

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::budget::Budget;
 use super::bytes::BytesComparison;
 use super::engine::plan::{Order, Turn};
-use super::join::{Join, Reading};
+use super::join::Join;
 use super::names::Sizes;
 use super::progress::Progress;
 use super::sites::Sites;
@@ -79,7 +79,7 @@ pub async fn verify_copy(
     let equal = match asset.already.take() {
         Some(equal) => equal,
         None => {
-            let join = Join::new(Reading::of(&source), Reading::of(&copy));
+            let join = Join::to_compare(&source, &copy);
             Comparison::for_registration().read(join).await?.verified(&asset.inventory, sites)?
         }
     };
@@ -89,7 +89,7 @@ pub async fn verify_copy(
 /// Does: lists both sites and compares all media, before the manifests that name them are copied.
 /// Fails as: `verify_copy`, but for what is at the replica only.
 pub async fn verify_media(from: &Container, to: &Container, order: &dyn Order, sites: &Sites) -> Result<(), Failure> {
-    let mut join = Join::new(Reading::of(from), Reading::of(to));
+    let mut join = Join::to_compare(from, to);
     let mut found = Differences::default();
     while let Some(pair) = join.next().await? {
         let Some(blob) = pair.source().filter(|blob| order.turn(&blob.name) == Turn::Media) else { continue };

@@ -14,7 +14,7 @@ use futures::stream::try_unfold;
 
 use self::ranges::Choice;
 use super::budget::Budget;
-use super::join::{Join, Reading};
+use super::join::Join;
 use super::progress::Progress;
 use super::sites::Sites;
 use crate::blob_store::Container;
@@ -116,7 +116,7 @@ impl BytesComparison<'_> {
         let earlier = self.progress.compared().filter(|compared| compared.state == self.state);
         let to_skip = earlier.map_or(0, |compared| compared.ranges);
         let (begun, wrong) = (AtomicU64::new(0), Mutex::new(Wrong::default()));
-        let join = Join::new(Reading::of(self.from), Reading::of(self.to));
+        let join = Join::to_compare(self.from, self.to);
         let walk = Walk { join, choice, files: 0, to_skip, current: None };
         let over = budget
             .with_time_to_work()

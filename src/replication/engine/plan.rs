@@ -16,18 +16,32 @@ const MANIFESTS: usize = 1024;
 pub struct Task {
     /// As the source has it.
     pub blob: Blob,
-    /// A copy onto it is under way.
-    pub is_pending: bool,
+    /// What is there at the replica.
+    pub target: Target,
+}
+
+/// What a blob's name stands for at the replica, as its listing tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// For nothing: not even a block of it is staged.
+    Nothing,
+    /// For a blob that is not what it should be, or for blocks that nobody has committed.
+    Something,
+    /// For a blob onto which a copy is under way.
+    PendingCopy,
 }
 
 impl Task {
     /// `None` where nothing is to be done, as the copy is complete, or the source has no such blob.
     fn of(pair: Pair) -> Option<Self> {
         match pair {
-            Pair::Source(blob) => Some(Self { blob, is_pending: false }),
+            Pair::Source(blob) => Some(Self { blob, target: Target::Nothing }),
             Pair::Replica(_) => None,
             Pair::Both(blob, copy) if blob.is_complete_in(&copy) => None,
-            Pair::Both(blob, copy) => Some(Self { blob, is_pending: copy.copy_status == Some(CopyStatus::Pending) }),
+            Pair::Both(blob, copy) => {
+                let is_pending = copy.copy_status == Some(CopyStatus::Pending);
+                Some(Self { blob, target: if is_pending { Target::PendingCopy } else { Target::Something } })
+            }
         }
     }
 }
@@ -117,6 +131,7 @@ pub fn manifests(join: Join, order: &dyn Order, turn: Turn) -> impl Stream<Item 
 mod tests {
     use futures::TryStreamExt;
 
+    use super::Target::{Nothing, PendingCopy, Something};
     use super::*;
     use crate::replication::join::Reading;
 
@@ -129,8 +144,8 @@ mod tests {
         Join::new(kept(source), kept(replica))
     }
 
-    fn names(tasks: &[Task]) -> Vec<(&str, bool)> {
-        tasks.iter().map(|task| (task.blob.name.as_str(), task.is_pending)).collect()
+    fn names(tasks: &[Task]) -> Vec<(&str, Target)> {
+        tasks.iter().map(|task| (task.blob.name.as_str(), task.target)).collect()
     }
 
     #[tokio::test]
@@ -140,8 +155,8 @@ mod tests {
         let replica = [pending, blob("b.mp4", 2), blob("stray.mp4", 1), blob("x.mp4", 5)];
         let (mut later, progress) = (Manifests::default(), Progress::default());
         let tasks: Vec<_> = media(join(&source, &replica), &ByName, &mut later, &progress).try_collect().await.unwrap();
-        assert_eq!(names(&tasks), [("a.mp4", true), ("b.mp4", false), ("t.jpg", false)]);
-        assert_eq!((names(&later.tasks), later.are_more), (vec![("m.ISM", false)], false));
+        assert_eq!(names(&tasks), [("a.mp4", PendingCopy), ("b.mp4", Something), ("t.jpg", Nothing)]);
+        assert_eq!((names(&later.tasks), later.are_more), (vec![("m.ISM", Nothing)], false));
         assert_eq!((progress.snapshot().files_done, progress.snapshot().bytes_done), (1, 5));
     }
 

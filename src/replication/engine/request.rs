@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use super::block_ids::BlockPlan;
 use super::limiter::Permit;
 use super::operation::SizeClass;
+use super::plan::Target;
 use super::retry::Tries;
 use super::schedule::Request;
 use super::{CopyEngine, Doubt};
@@ -101,7 +102,7 @@ impl CopyEngine<'_> {
     async fn make(&self, request: &Request, budget: Budget) -> Result<Outcome, Failure> {
         let (from, to, blob) = (&self.from, &self.to, &request.task().blob);
         let options = || CopyOptions {
-            is_pending: request.task().is_pending,
+            is_pending: request.task().target == Target::PendingCopy,
             until: budget.ends(),
             is_last_chance: budget.is_last(),
         };
@@ -111,7 +112,11 @@ impl CopyEngine<'_> {
                 Whole::OnlyInBlocks => Outcome::OnlyInBlocks,
             }),
             // Nothing can be staged for a blob onto which a copy is under way.
-            Request::Look(task) if task.is_pending && to.adopt_copy(from, blob, options()).await? => Ok(Outcome::Done),
+            Request::Look(task)
+                if task.target == Target::PendingCopy && to.adopt_copy(from, blob, options()).await? =>
+            {
+                Ok(Outcome::Done)
+            }
             Request::Look(_) => {
                 let staged = to.staged_blocks(&blob.name).await?;
                 if !BlockPlan::are_in_the_way(&staged) {

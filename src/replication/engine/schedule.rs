@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::block_ids::BlockPlan;
 use super::operation::{Circumstances, Operation, SMALL_MAX_BYTES};
-use super::plan::Task;
+use super::plan::{Target, Task};
 use crate::blob_store::{Block, StagedBlock};
 use crate::telemetry::CopyOperation;
 
@@ -63,16 +63,18 @@ pub struct Terms {
     pub cap_bytes_per_second: Option<u64>,
 }
 
-/// Of so many requests one is a block, while small blobs wait too.
-const TURNS: usize = 4;
+/// Of so many requests one is a block, while small blobs wait too. With more blocks among them these are through long before
+/// the small ones, which then use the slots but not the bytes per second; with fewer it is the other way round.
+const TURNS: usize = 7;
 
 /// The work that is known, and how far it is.
 #[derive(Debug)]
 pub struct Schedule {
     terms: Terms,
-    /// Those that are looked at before they begin.
+    /// Those that are looked at before they begin, but where nothing is there to be looked at.
     large: BinaryHeap<Largest>,
-    small: BinaryHeap<Largest>,
+    /// In the order in which they came: all of one size at a time would use the slots now and the bytes per second then.
+    small: VecDeque<Task>,
     /// Looked at, and not begun.
     looked_at: VecDeque<(Arc<Task>, IsOnlyInBlocks)>,
     /// In blocks, of which some are to begin.
@@ -100,7 +102,7 @@ impl Schedule {
         Self {
             terms,
             large: BinaryHeap::new(),
-            small: BinaryHeap::new(),
+            small: VecDeque::new(),
             looked_at: VecDeque::new(),
             cut: VecDeque::new(),
             in_blocks: BTreeMap::new(),
@@ -112,8 +114,11 @@ impl Schedule {
 
     /// Adds a blob that is to be copied.
     pub fn add(&mut self, task: Task) {
-        let queue = if task.blob.size_bytes > SMALL_MAX_BYTES { &mut self.large } else { &mut self.small };
-        queue.push(Largest(task));
+        if task.blob.size_bytes > SMALL_MAX_BYTES {
+            self.large.push(Largest(task));
+        } else {
+            self.small.push_back(task);
+        }
     }
 
     /// How many blobs have not begun.
@@ -141,7 +146,11 @@ impl Schedule {
         } else if let Some(looked_at) = self.looked_at.pop_front() {
             looked_at
         } else if let Some(Largest(task)) = self.large.pop() {
-            return Some(Request::Look(Arc::new(task)));
+            let task = Arc::new(task);
+            if task.target != Target::Nothing {
+                return Some(Request::Look(task));
+            }
+            (task, false)
         } else {
             (self.next_small()?, false)
         };
@@ -183,7 +192,7 @@ impl Schedule {
     }
 
     fn next_small(&mut self) -> Option<Arc<Task>> {
-        self.small.pop().map(|Largest(task)| Arc::new(task))
+        self.small.pop_front().map(Arc::new)
     }
 
     fn is_turn_of_small_ones(&mut self) -> bool {

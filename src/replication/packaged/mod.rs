@@ -15,7 +15,7 @@ use self::place::{Place, ensure_replica_container};
 use self::source::Packaged;
 use super::budget::Budget;
 use super::copy::copy_containers;
-use super::join::{Join, Reading};
+use super::join::Join;
 use super::playback::{self, Playback};
 use super::progress::{self, Progress};
 use super::sites::Sites;
@@ -95,7 +95,7 @@ async fn copy_files(
         return Ok(());
     }
     let (from, to) = (&place.from, &place.to);
-    let known = asset.known.take().map_or_else(|| both(place), |known| known.join(from, to));
+    let known = asset.known.take().map_or_else(|| Join::to_copy(from, to), |known| known.join(from, to));
     copy_containers(from.clone(), to.clone(), known, &presentation.order, sites, budget, progress).await
 }
 
@@ -112,7 +112,10 @@ async fn verify_files(
 ) -> Result<VerifiedCopy, Failure> {
     let equal = match asset.already.take() {
         Some(equal) => equal,
-        None => Comparison::default().read(both(place)).await?.verified(&asset.inventory, sites)?,
+        None => Comparison::default()
+            .read(Join::to_compare(&place.from, &place.to))
+            .await?
+            .verified(&asset.inventory, sites)?,
     };
     equal.with_bytes(&place.from, &place.to, sites, budget, progress).await
 }
@@ -132,8 +135,4 @@ async fn verify_playback(
     let urls = StreamingUrls::of_files(source, replica, &place.location, &presentation.entries);
     let urls = urls.map_err(|error| playback::unusable(&error))?;
     playback::verify_files(place.bases.clone(), urls, verified.content(), sites, budget, progress).await
-}
-
-fn both(place: &Place) -> Join {
-    Join::new(Reading::of(&place.from), Reading::of(&place.to))
 }

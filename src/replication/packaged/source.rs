@@ -73,8 +73,7 @@ async fn look(
     replica_access: Option<PublicAccess>,
     at_source: impl Fn(Failure) -> Failure,
 ) -> Result<Packaged, Failure> {
-    let nothing = || Reading::Kept(Vec::new().into_iter());
-    let replica = if replica_access.is_some() { Reading::of(&place.to) } else { nothing() };
+    let replica = if replica_access.is_some() { Reading::of_begun(&place.to) } else { Reading::nothing() };
     let mut join = Join::new(Reading::of(&place.from), replica);
     let (mut comparison, mut known) = (Comparison::default(), Kept::of_both());
     let (mut names, mut manifests, mut progressive) = (Names::default(), Vec::new(), Vec::new());

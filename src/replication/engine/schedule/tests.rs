@@ -12,7 +12,7 @@ fn schedule(sizes: &[(&str, u64)]) -> Schedule {
 fn schedule_for(slots: usize, sizes: &[(&str, u64)]) -> Schedule {
     let mut schedule = Schedule::new(Terms { slots, cap_bytes_per_second: None });
     for (name, mib) in sizes {
-        schedule.add(Task { blob: Blob::sample(name, mib * MIB), is_pending: false });
+        schedule.add(Task { blob: Blob::sample(name, mib * MIB), target: Target::Something });
     }
     schedule
 }
@@ -70,6 +70,15 @@ fn a_blob_is_committed_when_its_last_block_has_come_whatever_else_goes_on() {
     assert!(schedule.is_idle(), "one block is under way, and nothing else could begin");
     schedule.staged(number);
     assert_eq!(next(&mut schedule), "commit large 2");
+}
+
+#[test]
+fn where_nothing_is_there_nothing_is_looked_at() {
+    let mut schedule = schedule(&[("there", 11)]);
+    schedule.add(Task { blob: Blob::sample("new", 12 * MIB), target: Target::Nothing });
+    let new = ["new 0+4", "new 4+4", "new 8+4", "commit new 3"];
+    let there = ["look there", "there 0+4", "there 4+4", "there 8+3", "commit there 3"];
+    assert_eq!(all(&mut schedule), [&new[..], &there].concat());
 }
 
 #[test]
