@@ -8,8 +8,10 @@ use crate::telemetry::CopyMetrics;
 
 /// One MiB in bytes.
 const MIB: u64 = 1024 * 1024;
-/// Requests at once before anything is known.
-const START: usize = 16;
+/// Requests at once before anything is known: what other copying programs do at all times.
+const START: usize = 32;
+/// Requests that begin in each slice, however short it is.
+const AT_LEAST: usize = 16;
 
 /// Shared by all jobs of a route; cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,7 +53,7 @@ impl Pace {
 
     /// So many requests begin in each slice, however short it is.
     pub fn at_least(&self) -> usize {
-        START.min(self.terms.slots)
+        AT_LEAST.min(self.terms.slots)
     }
 
     /// How many requests are under way, and what was found out of how many may be.

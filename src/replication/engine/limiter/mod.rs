@@ -46,7 +46,7 @@ pub struct LimiterSettings {
 
 impl Default for LimiterSettings {
     fn default() -> Self {
-        Self { start: 16, cap: 512 }
+        Self { start: 32, cap: 512 }
     }
 }
 
