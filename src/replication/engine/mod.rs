@@ -53,7 +53,7 @@ pub struct CopyEngine<'a> {
 }
 
 impl CopyEngine<'_> {
-    /// Copies these blobs, the largest of those that are known first. After the slice's end no request begins, but for the
+    /// Copies these blobs, of the large ones that are known the largest first. After the slice's end no request begins, but for the
     /// first few, so that every slice gets on; none begins after one has failed; those that have begun are waited for.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl CopyEngine<'_> {
         let (mut admission, mut is_admitting) = (pin!(Fuse::terminated()), false);
         loop {
             self.progress.copying(running.len());
-            // What is in memory comes first: of a page of the listing the largest blob begins, not the first one.
+            // What is in memory comes first: of a page of the listing the largest film begins, not the first one.
             while run.may_read()
                 && let Some(Some(task)) = tasks.next().now_or_never()
             {

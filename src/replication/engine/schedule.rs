@@ -132,8 +132,8 @@ impl Schedule {
     }
 
     /// The request that should begin next. What was begun comes before other large blobs, and the largest of those first: so
-    /// the longest copy does not begin last. Small ones go along with blocks, for these are slow by their bytes and those by
-    /// their number: either alone leaves something unused.
+    /// the longest copy does not begin last. Small ones go along with blocks, in the order in which they came, for these are
+    /// slow by their bytes and those by their number: either alone leaves something unused.
     pub fn next(&mut self) -> Option<Request> {
         if let Some(number) = self.to_commit.pop_front() {
             return self.commit(number);

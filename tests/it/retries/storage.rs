@@ -10,8 +10,8 @@ use testbed::storage::PutOptions;
 use super::{AGAIN, ONE_BY_ONE, Story};
 use crate::support::{Published, container_of, ensure_one_replica, eventually};
 
-/// The first file that is copied: the largest.
-const FIRST: &str = "movie_640x360_320.mp4";
+/// The first file that is copied: the first one by name that is no manifest.
+const FIRST: &str = "movie_320x180_100.mp4";
 /// The next one.
 const SECOND: &str = "movie_480x270_180.mp4";
 

@@ -138,7 +138,7 @@ async fn what_is_not_used_is_not_widened() {
         other.done(SizeClass::of(0), Duration::from_millis(50));
     }
     let state = limiter.state();
-    assert_eq!((state.width, state.in_flight, state.pace_per_second, state.throttles), (16, 0, None, 0));
+    assert_eq!((state.width, state.in_flight, state.pace_per_second, state.throttles), (32, 0, None, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,11 +51,11 @@ fn the_largest_begins_first_and_goes_on_before_other_large_ones() {
 
 #[test]
 fn small_ones_go_along_with_blocks() {
-    let small = ["a", "b", "c", "d"].map(|name| (name, 1));
+    let small = ["b", "a", "c", "d", "e", "f", "g", "h"].map(|name| (name, 1));
     let mut schedule = schedule(&[&small[..], &[("large", 12), ("middle", 9)]].concat());
-    let along = ["look large", "large 0+4", "a", "b", "c", "large 4+4", "d", "large 8+4", "commit large 3"];
+    let along = ["large 0+4", "b", "a", "c", "d", "e", "f", "large 4+4", "g", "h", "large 8+4", "commit large 3"];
     let others = ["look middle", "middle 0+4", "middle 4+4", "middle 8+1", "commit middle 3"];
-    assert_eq!(all(&mut schedule), [&along[..], &others].concat());
+    assert_eq!(all(&mut schedule), [&["look large"], &along[..], &others].concat());
 }
 
 #[test]
