@@ -13,21 +13,36 @@ azcopy_version=10.32.2
 
 azcopy_is_current() {
     [ -n "${BENCH_AZCOPY:-}" ] ||
-        grep -qs "\"version\": \"$azcopy_version\"" "$peers_home/node_modules/$azcopy_package/package.json"
+        { grep -qs "\"version\": \"$azcopy_version\"" "$peers_home/node_modules/$azcopy_package/package.json" && azcopy_runs; }
 }
 
-# The package carries the program itself; its scripts have nothing to do.
+# In a home of its own, for it writes its logs there.
+azcopy_runs() {
+    local home processor=amd64 ran=0
+    [ "$(uname -m)" != aarch64 ] || processor=arm64
+    home=$(mktemp -d)
+    HOME=$home "$peers_home/node_modules/$azcopy_package/dist/bin/azcopy_linux_$processor" --version >/dev/null || ran=$?
+    rm -rf "$home"
+    return "$ran"
+}
+
+# The package carries the program itself, its scripts have nothing to do; a library that it needs is Debian's.
 install_azcopy() {
     mkdir -p "$peers_home"
     npm install --prefix "$peers_home" --no-save --ignore-scripts --no-audit --no-fund --no-update-notifier \
         --loglevel=error "$azcopy_package@$azcopy_version"
     chmod +x "$peers_home/node_modules/$azcopy_package"/dist/bin/azcopy_linux_*
+    azcopy_runs || { install_package libsecret-1-0 && azcopy_runs; }
 }
 
 install_rclone() {
+    install_package rclone
+}
+
+install_package() {
     has apt-get && [ "$(id -u)" = 0 ] || return 1
     export DEBIAN_FRONTEND=noninteractive
-    apt install --no-install-recommends rclone || { update_package_lists && apt install --no-install-recommends rclone; }
+    apt install --no-install-recommends "$1" || { update_package_lists && apt install --no-install-recommends "$1"; }
 }
 
 # attempt NAME COMMAND...: unlike `step`, goes on without it.
