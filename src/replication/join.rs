@@ -10,7 +10,7 @@ use crate::model::{Blob, Pair};
 #[derive(Debug)]
 pub enum Reading {
     /// From storage, a page at a time.
-    Listed(Blobs),
+    Listed(Box<Blobs>),
     /// From memory, in the order of names.
     Kept(std::vec::IntoIter<Blob>),
 }
@@ -18,12 +18,12 @@ pub enum Reading {
 impl Reading {
     /// From storage.
     pub fn of(container: &Container) -> Self {
-        Self::Listed(container.blobs())
+        Self::Listed(Box::new(container.blobs()))
     }
 
     /// From storage, of a replica to which is to be copied: with what an earlier slice has begun in blocks.
     pub fn of_begun(container: &Container) -> Self {
-        Self::Listed(container.blobs_and_begun())
+        Self::Listed(Box::new(container.blobs_and_begun()))
     }
 
     /// Of a container that is not there, or was empty a moment ago.
