@@ -88,6 +88,26 @@ impl Broker {
         self.permit(&self.user, vhost, ".*", ".*", ".*").await
     }
 
+    /// Waits until each queue of a vhost has its leader, which answers a passive declare. A quorum queue that is deleted while
+    /// it is being made takes the node's supervisor of dead-lettering at least once with it (RabbitMQ 3.10: the worker of
+    /// `rabbit_fifo_dlx` finds no queue), and from then on no such queue can be made on that node.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn settle_queues(&self, vhost: &str) -> Result<()> {
+        let queues = self.call(Method::GET, &["queues", vhost], None).await?;
+        let queues: Vec<Value> = serde_json::from_slice(&queues)?;
+        let connection = Connection::connect(&self.amqp_url(vhost), ConnectionProperties::default()).await?;
+        for name in queues.iter().filter_map(|queue| queue["name"].as_str()) {
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            // one that is gone, or another's alone, ends the channel: nothing to wait for
+            let channel = connection.create_channel().await?;
+            let _ = channel.queue_declare(name.into(), options, FieldTable::default()).await;
+        }
+        connection.close(200, "settled".into()).await?;
+        Ok(())
+    }
+
     /// Deletes a vhost with all that is in it; an absent one is fine.
     ///
     /// # Errors

@@ -163,8 +163,10 @@ impl Drop for Vhost {
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
                 let limit = std::time::Duration::from_secs(5);
-                let _ = tokio::time::timeout(limit, broker.delete_vhost(&name)).await;
+                // first, so that nobody makes queues any more
                 let _ = tokio::time::timeout(limit, broker.delete_user(&name)).await;
+                let _ = tokio::time::timeout(limit, broker.settle_queues(&name)).await;
+                let _ = tokio::time::timeout(limit, broker.delete_vhost(&name)).await;
             });
         });
         let _ = delete.join();
