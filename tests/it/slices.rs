@@ -130,6 +130,9 @@ async fn deadline_in_mid_slices_is_a_dead_letter_that_can_be_replayed() -> Resul
 
     // Sent again with more time, it copies only the rest.
     proxy.clear_faults();
+    story.world.change_config("job_deadline_seconds = 3", "job_deadline_seconds = 300")?;
+    let hasty = std::mem::replace(&mut story.worker, story.world.worker().await?);
+    assert_eq!(hasty.terminate().await?, Some(0));
     story.world.send(letter.body, letter.message_id.as_deref()).await?;
     let event = story.finish(&large.id, 1).await?;
     assert_eq!(copy_counts(&event)?.1, u64::try_from(copied)?, "what was there before it was replayed");

@@ -83,7 +83,8 @@ impl Story {
     /// announced, and that no message is left anywhere.
     pub async fn finish(mut self, asset_id: &str, attempts: u64) -> Result<Value> {
         let event = self.event().await?;
-        ensure_one_replica(&self.world, asset_id).await?;
+        let replica = ensure_one_replica(&self.world, asset_id).await;
+        replica.with_context(|| format!("after {event:#}\n{}", self.worker.log()))?;
         ensure!(event["data"]["attempts"] == attempts, "not {attempts} attempts: {event:#}\n{}", self.worker.log());
         self.ensure_no_event().await?;
         assert_eq!(self.worker.terminate().await?, Some(0));
