@@ -53,8 +53,9 @@ pub struct CopyEngine<'a> {
 }
 
 impl CopyEngine<'_> {
-    /// Copies these blobs, of the large ones that are known the largest first. After the slice's end no request begins, but for the
-    /// first few, so that every slice gets on; none begins after one has failed; those that have begun are waited for.
+    /// Copies these blobs, of the large ones that are known the largest first. After the slice's end no request begins,
+    /// but for the first few, so that every slice gets on; none begins after one has failed; those that have begun are
+    /// waited for.
     ///
     /// # Errors
     /// `slice-spent` when time was over before the last one; the first failure of a request that was not to be mended by
