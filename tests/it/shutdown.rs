@@ -4,7 +4,9 @@ use anyhow::{Context, Result, ensure};
 use testbed::amqp::{Outgoing, Subscription};
 use testbed::emulator::{FaultAction, FaultRule};
 
-use crate::support::{Worker, World, ensure_one_replica, ensure_queues_empty, eventually, next_event, within};
+use crate::support::{
+    Worker, World, ensure_one_replica, ensure_queues_empty, eventually, next_event, within, workers_are_gone,
+};
 
 /// Longer than any test, in milliseconds: what is held is let go by the test.
 const HELD: u64 = 600_000;
@@ -49,6 +51,7 @@ async fn a_job_that_outlasts_the_grace_goes_to_the_next_worker() -> Result<()> {
     let (world, mut events, asset_id) = world_with_asset("[worker]\ngrace_seconds = 1\n").await?;
     let worker = worker_with_a_held_job(&world, &[&asset_id]).await?;
     assert_eq!(worker.terminate().await?, Some(3));
+    workers_are_gone(&world).await?;
     assert_eq!(world.vhost.queue_depth(WORK).await?, Some(1), "its message is back");
     finish_with_the_next_worker(&world, &mut events, &[&asset_id]).await
 }
@@ -62,6 +65,7 @@ async fn a_second_sigterm_stops_at_once() -> Result<()> {
     worker.logs("draining").await?;
     worker.signal_termination().await?;
     assert_eq!(worker.exit_code().await?, Some(3));
+    workers_are_gone(&world).await?;
     assert_eq!(world.vhost.queue_depth(WORK).await?, Some(1), "its message is back");
     finish_with_the_next_worker(&world, &mut events, &[&asset_id]).await
 }
@@ -76,6 +80,7 @@ async fn messages_that_were_not_started_stay_in_the_queue() -> Result<()> {
     world.emulator.release_delayed();
     assert_eq!(worker.exit_code().await?, Some(0));
     assert_eq!(next_event(&mut events).await?["subject"], first.as_str());
+    workers_are_gone(&world).await?;
     assert_eq!(world.vhost.queue_depth(WORK).await?, Some(2));
     finish_with_the_next_worker(&world, &mut events, &[&second, &third]).await
 }

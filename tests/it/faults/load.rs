@@ -9,7 +9,7 @@ use testbed::emulator::{FaultAction, FaultRule};
 
 use super::scene::{LIMIT, Scene};
 use crate::support::story::SITES;
-use crate::support::{End, Ledger, Worker, World, ensure_each_replicated, eventually};
+use crate::support::{End, Ledger, Worker, World, ensure_each_replicated, eventually, workers_are_gone};
 
 const WORK: &str = "replication.work";
 /// The largest body that RabbitMQ 4 takes by default, in bytes (`max_message_size`).
@@ -43,6 +43,7 @@ async fn sigterm_under_load(jobs: Jobs, grace_seconds: u32) -> Result<()> {
         scene.world.emulator.release_delayed();
     }
     let code = scene.worker.exit_code().await?;
+    workers_are_gone(&scene.world).await?;
     let back = scene.world.vhost.queue_depth(WORK).await?.context("no queue")?;
     let log = scene.worker.log();
     match jobs {

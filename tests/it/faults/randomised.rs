@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use crate::support::story::SITES;
 use crate::support::{
-    End, Ledger, Published, Worker, World, ensure_each_replicated, ensure_queues_empty, eventually, media,
+    End, Ledger, Published, Worker, World, ensure_each_replicated, ensure_nothing_to_do, eventually, media,
+    workers_are_gone,
 };
 
 /// Where a seed is given to see a run again; the moments of the machine itself do not come again.
@@ -255,12 +256,13 @@ pub async fn five_hundred_messages(seed: u64) -> Result<()> {
     for worker in workers {
         worker.terminate().await?;
     }
-    // What was announced and not acknowledged is done once more.
-    while ensure_queues_empty(&world).await.is_err() {
+    // What was settled and not acknowledged is done once more.
+    workers_are_gone(&world).await?;
+    while ensure_nothing_to_do(&world).await.is_err() {
         let last = world.worker().await?;
-        eventually("empty queues", || async { Ok(ensure_queues_empty(&world).await.ok()) }).await?;
+        eventually("nothing to do", || async { Ok(ensure_nothing_to_do(&world).await.ok()) }).await?;
         assert_eq!(last.terminate().await?, Some(0));
-        ledger.settle(&world, LIMIT).await?;
+        workers_are_gone(&world).await?;
     }
     let ledger = ledger.close(&world).await?;
     let ends = [End::Dead, End::Parked, End::Queued].map(|end| ledger.with_end(end).len());

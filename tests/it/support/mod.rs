@@ -17,7 +17,8 @@ pub use echo::Echo;
 pub use ledger::{End, Ledger};
 pub use process::{Worker, run_at_terminal, run_once};
 pub use replica::{
-    OUR_KEY, comparable, container_of, described_files, ensure_each_replicated, ensure_one_replica, ensure_queues_empty,
+    OUR_KEY, comparable, container_of, described_files, ensure_each_replicated, ensure_nothing_to_do,
+    ensure_one_replica, ensure_queues_empty, workers_are_gone,
 };
 pub use secrets::Secrets;
 pub use terminal::Terminal;

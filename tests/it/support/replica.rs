@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use testbed::storage::BlobInfo;
 
-use super::{Published, World};
+use super::{Published, World, eventually};
 
 /// The one metadata key that the worker adds.
 pub const OUR_KEY: &str = "stream_replicator_source_etag";
@@ -111,9 +111,26 @@ pub async fn ensure_each_replicated(world: &World, assets: &[Published]) -> Resu
     stream::iter(checks).buffer_unordered(8).try_collect().await
 }
 
+/// Waits until the broker knows that no worker is left: from then on all that they held is in its queue again. It learns
+/// that only after their end, and of a connection that was left half open when heartbeats are missing.
+pub async fn workers_are_gone(world: &World) -> Result<()> {
+    let consumers = || async { Ok((world.vhost.consumers("replication.work").await? == Some(0)).then_some(())) };
+    eventually("no consumer", consumers).await
+}
+
 /// Checks that no queue of the worker holds a message, parked and dead ones included.
 pub async fn ensure_queues_empty(world: &World) -> Result<()> {
-    for queue in ["work", "retry.1s", "retry.2s", "dead", "parked"] {
+    ensure_nothing_to_do(world).await?;
+    ensure_empty(world, &["dead", "parked"]).await
+}
+
+/// Checks that no message is to be worked on, now or later.
+pub async fn ensure_nothing_to_do(world: &World) -> Result<()> {
+    ensure_empty(world, &["retry.1s", "retry.2s", "work"]).await
+}
+
+async fn ensure_empty(world: &World, queues: &[&str]) -> Result<()> {
+    for queue in queues {
         let depth = world.vhost.queue_depth(&format!("replication.{queue}")).await?;
         ensure!(depth == Some(0), "queue {queue} has {depth:?}");
     }

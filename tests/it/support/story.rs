@@ -6,7 +6,7 @@ use testbed::amqp::{Outgoing, Received, Subscription};
 use testbed::proxy::FaultProxy;
 
 use super::failed::{ensure_tells_of, next_failure};
-use super::{Published, Worker, World, ensure_one_replica, ensure_queues_empty, within};
+use super::{Published, Worker, World, ensure_one_replica, ensure_queues_empty, within, workers_are_gone};
 
 /// Both sites, west first.
 pub const SITES: [&str; 2] = ["west", "east"];
@@ -88,6 +88,7 @@ impl Story {
         ensure!(event["data"]["attempts"] == attempts, "not {attempts} attempts: {event:#}\n{}", self.worker.log());
         self.ensure_no_event().await?;
         assert_eq!(self.worker.terminate().await?, Some(0));
+        workers_are_gone(&self.world).await?;
         ensure_queues_empty(&self.world).await?;
         Ok(event)
     }

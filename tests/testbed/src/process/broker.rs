@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, Queue};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
@@ -183,17 +183,30 @@ impl Broker {
     /// # Errors
     /// When the broker cannot be reached or refuses.
     pub async fn queue_depth(&self, vhost: &str, queue: &str) -> Result<Option<u32>> {
+        Ok(self.look_at_queue(vhost, queue).await?.map(|queue| queue.message_count()))
+    }
+
+    /// Consumers of a queue right now, those included that hold messages and take no more: a quorum queue forgets a
+    /// consumer and gets back what it held in one step. `None` when there is no such queue.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn consumers(&self, vhost: &str, queue: &str) -> Result<Option<u32>> {
+        Ok(self.look_at_queue(vhost, queue).await?.map(|queue| queue.consumer_count()))
+    }
+
+    async fn look_at_queue(&self, vhost: &str, queue: &str) -> Result<Option<Queue>> {
         let connection = Connection::connect(&self.amqp_url(vhost), ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let answer = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
-        let depth = match answer {
-            Ok(queue) => Ok(Some(queue.message_count())),
+        let found = match answer {
+            Ok(queue) => Ok(Some(queue)),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot look at queue {queue}")),
         };
         let _ = connection.close(200, "done".into()).await;
-        depth
+        found
     }
 
     /// The broker's answer to "who am I": proves that it is ours and that the management API is up.

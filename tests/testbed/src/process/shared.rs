@@ -152,6 +152,14 @@ impl Vhost {
     pub async fn queue_depth(&self, queue: &str) -> Result<Option<u32>> {
         self.broker.queue_depth(&self.name, queue).await
     }
+
+    /// Consumers of a queue of this vhost; see [`Broker::consumers`].
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn consumers(&self, queue: &str) -> Result<Option<u32>> {
+        self.broker.consumers(&self.name, queue).await
+    }
 }
 
 impl Drop for Vhost {
