@@ -36,8 +36,8 @@ const CALLS: std::ops::Range<usize> = 20..200;
 const QUIET: Duration = Duration::from_secs(3);
 /// How often the calls are counted.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long it may take after the last fault until every message has ended.
-const LIMIT: Duration = Duration::from_secs(150);
+/// How long it may take until the next message ends: longer than a lease that a killed worker has left behind.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A seed of its own for each run, or the given one.
 pub fn seed() -> u64 {
@@ -250,7 +250,7 @@ pub async fn five_hundred_messages(seed: u64) -> Result<()> {
     let log = || broker.log().unwrap_or_else(|error| format!("the broker's log: {error:#}"));
     let (_, workers) = (sent.with_context(log)?, workers.with_context(log)?);
     println!("{:?}: the fire is out", begun.elapsed());
-    let settled = ledger.settle(&world, LIMIT).await;
+    let settled = ledger.settle(&world, PATIENCE).await;
     settled.with_context(|| workers.iter().map(Worker::log).collect::<Vec<_>>().join("\n\n"))?;
     println!("{:?}: every message has ended", begun.elapsed());
     for worker in workers {
