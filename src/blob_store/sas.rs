@@ -5,20 +5,17 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use url::form_urlencoded;
 
 use crate::settings::Secret;
 
 /// The first version whose text to sign has a field for the encryption scope; later ones sign the same text
 /// (Azure Storage REST, "Create a service SAS").
 const SAS_VERSION: &str = "2020-12-06";
-
-/// How far the start lies in the past, against clock skew between us and the service.
-const START_AGO: Duration = Duration::from_secs(5 * 60);
 
 const UTC_SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
@@ -89,35 +86,34 @@ impl Signer {
         Some(Self { account: account.to_owned(), mac, validity, protocol })
     }
 
-    /// The query string that grants `grant` in `container` from a little before `now` on, ready for a URL.
+    /// The query string that grants `grant` in `container` until its validity from `now` on is over, ready for a URL. It
+    /// names no start, so that it is valid at once by whatever clock the service has ("Grant limited access to Azure
+    /// Storage resources using shared access signatures", best practices).
     pub fn sign(&self, container: &str, grant: Grant<'_>, now: OffsetDateTime) -> String {
         let permissions = grant.permissions();
-        let (start, expiry) = (utc_seconds(now - START_AGO), utc_seconds(now + self.validity));
+        let expiry = utc_seconds(now + self.validity);
         let (account, protocol) = (&self.account, self.protocol);
         let path = |rest: &str| format!("/blob/{account}/{container}{rest}");
-        let (kind, text) = match grant.account_resource() {
+        let (scope, text) = match grant.account_resource() {
             // name, sp, ss, srt, st, se, sip, spr, sv, ses ("Create an account SAS")
             Some(resource) => (
-                vec![("ss", "b"), ("srt", resource)],
-                format!("{account}\n{permissions}\nb\n{resource}\n{start}\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"),
+                format!("ss=b&srt={resource}"),
+                format!("{account}\n{permissions}\nb\n{resource}\n\n{expiry}\n\n{protocol}\n{SAS_VERSION}\n\n"),
             ),
             // sp, st, se, resource, si, sip, spr, sv, sr, snapshot, ses, rscc, rscd, rsce, rscl, rsct
             None => {
                 let blob = grant.blob();
                 let (kind, path) = blob.map_or_else(|| ("c", path("")), |name| ("b", path(&format!("/{name}"))));
-                let text = format!(
-                    "{permissions}\n{start}\n{expiry}\n{path}\n\n\n{protocol}\n{SAS_VERSION}\n{kind}\n\n\n\n\n\n\n"
-                );
-                (vec![("sr", kind)], text)
+                let text =
+                    format!("{permissions}\n\n{expiry}\n{path}\n\n\n{protocol}\n{SAS_VERSION}\n{kind}\n\n\n\n\n\n\n");
+                (format!("sr={kind}"), text)
             }
         };
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("sv", SAS_VERSION).extend_pairs(kind).append_pair("sp", permissions);
-        query.extend_pairs([("st", &start), ("se", &expiry)]);
-        if !protocol.is_empty() {
-            query.append_pair("spr", protocol);
-        }
-        query.append_pair("sig", &self.signature(&text)).finish()
+        let protocol = if protocol.is_empty() { String::new() } else { format!("&spr={protocol}") };
+        // Of all values only this one has signs that mean something else in a query (RFC 3986, section 3.4).
+        let signature = self.signature(&text);
+        let signature = utf8_percent_encode(&signature, NON_ALPHANUMERIC);
+        format!("sv={SAS_VERSION}&{scope}&sp={permissions}&se={expiry}{protocol}&sig={signature}")
     }
 
     fn signature(&self, text: &str) -> String {
@@ -145,15 +141,15 @@ mod tests {
         let now = datetime!(2026-01-02 03:04:05.678 +02:00);
         assert_eq!(
             signer(true).sign("asset-1", Grant::Read("a/b c+ü.mp4"), now),
-            "sv=2020-12-06&sr=b&sp=r&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&spr=https&sig=O3PM9ePDxhWYme4vyBbAh6C94C5w7LjiouZxn6NjhxE%3D"
+            "sv=2020-12-06&sr=b&sp=r&se=2026-01-02T02:04:05Z&spr=https&sig=5wE5WcyPcwkl5JiPMrO12LynKi1cTXE2wQCfd3o4lto%3D"
         );
         assert_eq!(
             signer(false).sign("asset-1", Grant::List, now),
-            "sv=2020-12-06&sr=c&sp=l&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&sig=hDH9kxCTxnfbKDh%2B9mEBONq7foaxuBQwAqLSzMEuqlo%3D"
+            "sv=2020-12-06&sr=c&sp=l&se=2026-01-02T02:04:05Z&sig=wcAcg78nmWDUbJzzdYYYt3qEGUPj2aNljnVfFcvJ7PA%3D"
         );
         assert_eq!(
             signer(true).sign("state", Grant::CreateContainer, now),
-            "sv=2020-12-06&ss=b&srt=c&sp=c&st=2026-01-02T00%3A59%3A05Z&se=2026-01-02T02%3A04%3A05Z&spr=https&sig=bqu8stl3C0OV6nn87OxAvh6%2BPIvoSjw%2Bh%2FK1FEBlAd8%3D"
+            "sv=2020-12-06&ss=b&srt=c&sp=c&se=2026-01-02T02:04:05Z&spr=https&sig=Hmb8tEkzG7j5mx%2BCStAxZeY7ojPN0BMGnstJ3O79zM8%3D"
         );
     }
 }
