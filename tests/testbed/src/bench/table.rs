@@ -27,8 +27,9 @@ pub(super) fn write(compared: &[Compared]) -> String {
 }
 
 const LEGEND: &str = "\nwall: median of the rounds. to ours: how many times our cold wall time. cold: a process's first \
-container, start and end included; warm: its second one;\ncopying alone: without listing and verification. of best: best / wall. cloud CPU: what the storage itself used \
-of one processor. *: reckoned from a part of the files.\n";
+container, start and end included; warm: its second one, as are the plain copies' (Azurite becomes slower with what it holds);\n\
+copying alone: without listing and verification. of best: best / wall. cloud CPU: what the storage itself used of one processor. \
+*: reckoned from a part of the files.\n";
 
 fn row_line(compared: &Compared, row: &Row) -> String {
     let Some(wall) = row.wall_seconds() else {
