@@ -1,6 +1,7 @@
 //! How to reach a RabbitMQ broker, and the few administration calls that tests need (its management HTTP API).
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use lapin::options::QueueDeclareOptions;
@@ -11,6 +12,10 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
 use crate::storage::http_client_builder;
+
+/// A connection that is not closed by then will not be.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(30);
 
 /// Connection data of a broker with an administrator's credentials.
 #[derive(Clone)]
@@ -172,9 +177,21 @@ impl Broker {
         };
         let ids: Vec<_> = connections.iter().filter(is_meant).filter_map(|one| one["name"].as_str()).collect();
         for id in &ids {
-            self.call(Method::DELETE, &["connections", id], None).await?;
+            self.close_connection(id).await?;
         }
         Ok(ids.len())
+    }
+
+    /// A connection that its client ends at this moment, as one does whose other connection was closed, makes the broker
+    /// answer 500; asked once more it knows no such connection.
+    async fn close_connection(&self, id: &str) -> Result<()> {
+        let deadline = Instant::now() + CLOSE_LIMIT;
+        loop {
+            match self.call(Method::DELETE, &["connections", id], None).await {
+                Err(_) if Instant::now() < deadline => tokio::time::sleep(LOOK_AGAIN_AFTER).await,
+                closed => return closed.map(drop),
+            }
+        }
     }
 
     /// Ready messages in a queue right now, `None` when there is no such queue. Asked over AMQP (a passive declare),
