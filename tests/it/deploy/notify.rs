@@ -28,12 +28,14 @@ impl Manager {
     /// Waits until a line is told that begins so, and so many times at least.
     async fn hears(&mut self, line: &str, times: usize) -> Result<()> {
         let mut buffer = [0; 4096];
-        while self.count(line) < times {
-            let received = async { Ok(self.socket.recv(&mut buffer).await?) };
-            let length = within(line, received).await.with_context(|| format!("{:?}", self.told))?;
-            self.told.extend(std::str::from_utf8(&buffer[..length])?.lines().map(str::to_owned));
-        }
-        Ok(())
+        let heard = async {
+            while self.count(line) < times {
+                let length = self.socket.recv(&mut buffer).await?;
+                self.told.extend(std::str::from_utf8(&buffer[..length])?.lines().map(str::to_owned));
+            }
+            Ok(())
+        };
+        within(line, heard).await.with_context(|| format!("{:?}", self.told))
     }
 
     fn count(&self, line: &str) -> usize {
@@ -65,7 +67,7 @@ async fn the_service_manager_hears_when_the_worker_is_ready_that_it_lives_and_th
     let mut manager = Manager::listen(StdSocket::bind(&socket)?)?;
     let mut worker = start(&world, socket.to_str().context("odd path")?)?;
 
-    manager.hears("STATUS=not ready: ", 2).await?;
+    manager.hears("STATUS=not ready: broker ", 1).await?;
     manager.hears("EXTEND_TIMEOUT_USEC=300000", 3).await?;
     ensure!(manager.count("READY=1") == 0 && manager.count("WATCHDOG=1") >= 3, "{:?}", manager.told);
     wire.refuse_next(0);
