@@ -5,6 +5,7 @@
 //! directory. The kernel's parent-death signal would not do: it follows the thread that spawned, and test threads end.
 
 use std::fs::File;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use uuid::Uuid;
 
 /// `$1` is a directory to remove at the end (or empty), the rest the command. `$$` stays the command's own id: `exec`
 /// keeps it, and the reading shell holds the group, so that the id cannot be given to another process meanwhile.
@@ -21,6 +23,10 @@ dir=$1; shift; exec 3<&0
 ( read -r _ <&3; kill -KILL $$; [ -z "$dir" ] || rm -rf -- "$dir" || { sleep 1; rm -rf -- "$dir"; }; kill -KILL 0 ) >/dev/null 2>&1 &
 exec "$@" 3<&- </dev/null
 "#;
+
+/// Where our ports begin: above those that services have by custom.
+const FIRST_PORT: u16 = 16_000;
+const PORT_TRIES: usize = 100;
 
 /// What to start.
 pub(crate) struct Launch<'a> {
@@ -132,16 +138,33 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() ->
     }
 }
 
-/// `N` different free ports of the loopback address. They can be lost again before they are used.
+/// `N` different free ports of the loopback address. They can be lost again before they are used, but not to an outgoing
+/// connection, as of a client that tries a stopped server's port again and again: a server finds its own free at its next
+/// start.
 pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     let mut held = Vec::with_capacity(N);
     for port in &mut ports {
-        let listener = TcpListener::bind(loopback(0)).context("no free port on the loopback address")?;
+        let listener = listen_somewhere().context("no free port on the loopback address")?;
         *port = listener.local_addr()?.port();
         held.push(listener);
     }
     Ok(ports)
+}
+
+/// Below the ports that the kernel gives to outgoing connections (ip(7), `ip_local_port_range`), at random, as others look
+/// for ports too; where that finds none, on any port.
+fn listen_somewhere() -> io::Result<TcpListener> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first_outgoing = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0_u16);
+    (0..PORT_TRIES)
+        .find_map(|_| {
+            let [.., high, low] = Uuid::new_v4().into_bytes();
+            let random = u16::from_be_bytes([high, low]);
+            let port = FIRST_PORT + random.checked_rem(first_outgoing.saturating_sub(FIRST_PORT))?;
+            TcpListener::bind(loopback(port)).ok()
+        })
+        .map_or_else(|| TcpListener::bind(loopback(0)), Ok)
 }
 
 /// A loopback socket address.
