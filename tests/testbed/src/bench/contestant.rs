@@ -23,7 +23,7 @@ const AZURITE_BLOCKS: [&str; 2] = ["--block-size-mb=0.03125", "--put-blob-size-m
 const SAMPLE: &str = "8";
 /// What takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(1800);
-/// Source containers with the same files: the second one is for the warm run.
+/// Source containers with the same files: the second one is for the warm run and for the ceiling.
 pub(super) const SOURCES: [&str; 2] = ["source-a", "source-b"];
 
 /// What `--tools` names.

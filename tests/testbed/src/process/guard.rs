@@ -24,7 +24,7 @@ dir=$1; shift; exec 3<&0
 exec "$@" 3<&- </dev/null
 "#;
 
-/// Where our ports begin: above those that services have by custom.
+/// Where our ports begin; one that a service has already is passed over.
 const FIRST_PORT: u16 = 16_000;
 const PORT_TRIES: usize = 100;
 
